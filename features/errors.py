@@ -1,0 +1,59 @@
+"""Every error a user can cause or meet, in one tree.
+
+RetentionError                 base: one plain sentence, exit code 1 on the command line
+|- ProjectError                the project file is wrong: file, key, what came, what is allowed
+|- SourceError                 a source cannot be used: table, column, count, examples
+|- UnknownFeatureError         a model or project asks for a feature that is not registered
+|- UnknownTargetError          a target that the project does not declare
+|- UnfitDataError              the data cannot teach this target; says what is missing, by how much
+|- ModelNotFoundError          no registered or promoted model under that name
+|- CustomerNotFoundError       no such customer in the current scoring run
+|- StoreError                  the operational store is missing, old or unreachable
+"""
+
+from collections.abc import Iterable
+
+
+class RetentionError(Exception):
+    """Base of all errors whose text is meant for the reader."""
+
+
+class ProjectError(RetentionError):
+    """The project file does not say what it must."""
+
+
+class SourceError(RetentionError):
+    """A source lacks a file, a table, a column or a type, or holds too many bad rows."""
+
+
+class UnknownFeatureError(RetentionError):
+    """A model or a project asks for a feature that is not registered."""
+
+    def __init__(self, missing: Iterable[str], known: Iterable[str]) -> None:
+        super().__init__(f"unknown features {sorted(missing)}; registered are {sorted(known)}")
+
+
+class UnknownTargetError(RetentionError):
+    """A target that the project does not declare."""
+
+    def __init__(self, target: str, known: Iterable[str]) -> None:
+        super().__init__(f"unknown target {target!r}; the project declares {sorted(known)}")
+
+
+class UnfitDataError(RetentionError):
+    """The data cannot teach a target: too few customers, events or months."""
+
+
+class ModelNotFoundError(RetentionError):
+    """Nothing is registered, or nothing was promoted, under that name."""
+
+
+class CustomerNotFoundError(RetentionError):
+    """The current scoring run holds no such customer."""
+
+    def __init__(self, customer_id: str) -> None:
+        super().__init__(f"customer {customer_id!r} is not known")
+
+
+class StoreError(RetentionError):
+    """The operational store is missing, of another version, or unreachable."""

@@ -1,0 +1,227 @@
+"""The project file (`retention.toml`): what a company tells us about its tables, targets and money."""
+
+import tomllib
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from features.errors import ProjectError, UnknownTargetError
+from features.tables import TABLES
+
+RevenueModel = Literal["subscription", "membership", "freemium", "contract", "consumption"]
+TargetKind = Literal[
+    "churn", "silence", "inactivity", "upsell", "cross_sell", "conversion", "contraction"
+]
+
+
+def _moment(value: Any) -> Any:
+    """A TOML date is its midnight."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day)
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Section):
+    """One file, or glob of files, mapped onto one canonical table."""
+
+    file: str
+    columns: dict[str, str] = {}  # canonical column -> column of the file
+    constants: dict[str, str | int | float | bool] = {}  # canonical column -> value
+    expressions: dict[str, str] = {}  # canonical column -> SQL over the columns of the file
+    where: str | None = None  # SQL; other rows are filtered and counted
+    attributes: list[str] = []  # columns of the file that become profile features
+    static: list[str] = []  # attributes that never change, so that a date is not needed
+    shape: Literal["rows", "periods"] = (
+        "rows"  # periods: one row per subscription, `starts_at`, `ends_at`
+    )
+    deduplicate: bool = False
+    delimiter: str | None = None
+    header: bool = True
+
+
+class AsOf(_Section):
+    """Which moments are scored: a calendar grid, or so many days after an anchor."""
+
+    every: Literal["day", "week", "month"] = "month"
+    start: Moment | None = None
+    end: Moment | None = None
+    dates: list[Moment] = []  # named moments instead of a grid
+    anchor: Literal["customers", "subscriptions", "orders"] | None = None
+    after_days: int = 0
+    where: str | None = None  # SQL over the anchor table: which rows anchor
+
+
+class Split(_Section):
+    """Where a test is fixed; left out, the newest mature moments are the tests of rolling origins."""
+
+    train: list[Moment] = []
+    test: list[Moment] = []
+    test_from: Moment | None = None
+
+
+class Target(_Section):
+    """One event to predict; `spec`: eligible, happens, known after."""
+
+    kind: TargetKind
+    horizon_days: int = Field(90, gt=0)
+    grace_days: int = Field(30, ge=0)
+    active_days: int = Field(365, gt=0)
+    min_increase: float = Field(0.05, ge=0)
+    min_age_days: int = Field(14, ge=0)  # younger customers are `too_new`
+    label: str | None = None  # snapshots: the column that says who left
+    positive: str | None = None  # snapshots: its value for those
+    where: str | None = None  # SQL over the state at as_of: who else must hold
+    as_of: AsOf = AsOf()
+    split: Split = Split()
+    features: list[str] = []  # names or families; empty is all
+
+
+class Revenue(_Section):
+    """The policy under which MRR is counted (`spec/revenue.md`)."""
+
+    dunning_days: int = 30
+    pause_max_days: int = 90
+    trial_counts: bool = False
+    zero_mrr_is_churn: bool = True
+    discounts: Literal["recurring", "all", "none"] = "recurring"
+
+
+class Bands(_Section):
+    """Lower edges on the calibrated probability; an edge belongs to the higher band."""
+
+    medium: float = Field(0.3, gt=0, lt=1)
+    high: float = Field(0.6, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.medium >= self.high:
+            raise ValueError(f"medium ({self.medium}) must be below high ({self.high})")
+        return self
+
+
+class Money(_Section):
+    """What a decision costs and is worth."""
+
+    months_exposed: int = 12
+    gross_margin: Decimal = Decimal("0.8")
+    contact_cost: Decimal | None = None
+    success_rate: float | None = None
+    capacity: int | None = None
+
+
+class Limits(_Section):
+    """What stops a run."""
+
+    quarantine_share: float = Field(0.01, ge=0, le=1)  # of a table's rows
+    min_events: int = 50  # distinct customers with the event, in train and in test
+    plausible_auc: float | None = None
+
+
+class Project(_Section):
+    """A whole project file; `path` is where it was read from."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    revenue_model: RevenueModel
+    currency: str = Field("USD", pattern=r"^[A-Z]{3}$")
+    timezone: str = "UTC"
+    data: str = "."
+    data_end: Moment | None = None
+    sources: dict[str, list[Source]]
+    targets: dict[str, Target]
+    exclude: list[str] = []
+    sensitive: list[str] = []
+    revenue: Revenue = Revenue()
+    bands: Bands = Bands()
+    money: Money = Money()
+    limits: Limits = Limits()
+    path: Path = Field(exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists(cls, raw: Any) -> Any:
+        """`[sources.usage]` and `[[sources.usage]]` mean the same."""
+        if isinstance(raw, dict) and isinstance(raw.get("sources"), dict):
+            sources = {k: v if isinstance(v, list) else [v] for k, v in raw["sources"].items()}
+            return raw | {"sources": sources}
+        return raw
+
+    @model_validator(mode="after")
+    def _tables_exist(self) -> Self:
+        unknown = sorted(set(self.sources) - set(TABLES))
+        if unknown:
+            raise ValueError(
+                f"sources.{unknown[0]} is not a table; allowed are {', '.join(TABLES)}"
+            )
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the project file."""
+        return self.path.parent
+
+    @cached_property
+    def data_folder(self) -> Path:
+        """Where relative source files are looked for."""
+        return (self.folder / self.data).resolve()
+
+    @property
+    def outputs(self) -> Path:
+        """`.retention/<name>/` beside the project file: staged tables, frames, MLflow file, store."""
+        return self.folder / ".retention" / self.name
+
+    def target(self, name: str) -> Target:
+        """The target of that name; UnknownTargetError when the project declares none."""
+        if name not in self.targets:
+            raise UnknownTargetError(name, self.targets)
+        return self.targets[name]
+
+    def model_name(self, target: str) -> str:
+        """The registered name of a target's model."""
+        return f"{self.name}.{target}"
+
+
+def load_project(path: Path | str, data: Path | str | None = None) -> Project:
+    """Read and check a project file; `data` overrides its data folder.
+
+    Raises
+    ------
+    ProjectError
+        Naming the file, the key, what came and what is allowed.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "retention.toml"
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ProjectError(
+            f"{path}: no such project file; `retention init DIR` drafts one"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{path}: not valid TOML: {error}") from None
+    overrides = {"data": str(Path(data).resolve())} if data is not None else {}
+    try:
+        return Project.model_validate(raw | overrides | {"path": path.resolve()})
+    except ValidationError as error:
+        raise ProjectError(_explain(path, error)) from None
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    """The first fault in one line; the rest is counted."""
+    first, *rest = error.errors(include_url=False)
+    key = ".".join(str(part) for part in first["loc"]) or "project"
+    came = "" if isinstance(first["input"], Mapping) else f"; got {first['input']!r}"
+    more = f" (and {len(rest)} more)" if rest else ""
+    return f"{path}: {key}: {first['msg']}{came}{more}"
