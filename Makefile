@@ -1,0 +1,53 @@
+# Two commands on a fresh machine with Python 3.11+ and make: `make demo` and `make test`.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+# The first Python between 3.11 and 3.13 that can make an environment; PYTHON=... chooses another.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
+	$$name -c '$(FITS)' >/dev/null 2>&1 && echo $$name && break; done)
+
+.PHONY: help setup demo test lint bench clean
+.DEFAULT_GOAL := help
+
+help:  ## What there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.dev  ## An environment in .venv with everything for work on the code
+
+demo: $(VENV)/.base  ## A sample company from tables to a list on http://127.0.0.1:8000
+	$(BIN)/retention demo
+
+test: setup lint  ## Linters, types and all tests
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+bench: setup  ## Benchmarks of features and serving; prints tables, keeps them in benchmarks/results
+	set -e; for script in benchmarks/*.py; do $(BIN)/python $$script; done
+
+clean:  ## Remove the environment, the demo and all caches
+	rm -rf $(VENV) demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "No Python from 3.11 to 3.13 with venv was found: install one (on Debian also python3-venv)" \
+			"or name it, as in: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.12" >&2; \
+		exit 1; \
+	fi
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing (about a minute)"
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing (about a minute)"
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.base

@@ -1,0 +1,85 @@
+"""What every test may rely on: a clean environment, the shared data sets, a small company."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+# Before any import of a library that reads them.
+os.environ["SCIPY_ARRAY_API"] = "1"  # keeps scikit-learn's estimator checks from skipping
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["GIT_PYTHON_REFRESH"] = "quiet"
+for name in [name for name in os.environ if name.startswith("RETENTION_")]:
+    if name != "RETENTION_SHARED":
+        del os.environ[name]
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SEED = 20260930
+
+
+def in_ci() -> bool:
+    """Whether nothing may be skipped."""
+    return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+@pytest.fixture(scope="session")
+def skip_or_fail() -> Callable[[str], None]:
+    """Skip with the reason given; under CI=true fail instead."""
+
+    def decide(reason: str) -> None:
+        if in_ci():
+            pytest.fail(f"{reason}; with CI=true nothing may be skipped")
+        pytest.skip(reason)
+
+    return decide
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's own folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared(skip_or_fail: Callable[[str], None]) -> Path:
+    """The folder of shared data sets: `../shared` beside the project, or RETENTION_SHARED."""
+    folder = Path(os.environ.get("RETENTION_SHARED", ROOT.parent / "shared"))
+    if not (folder / "data").is_dir():
+        skip_or_fail(f"shared data sets are not at {folder} (RETENTION_SHARED names another place)")
+    return folder
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers that are the same in every run."""
+    return np.random.default_rng(SEED)
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a simulated company of 300 customers over 12 months; do not write to it."""
+    from simulation.company import simulate
+
+    folder = tmp_path_factory.mktemp("company")
+    simulate(folder, customers=300, months=12, seed=7)
+    return folder
+
+
+@pytest.fixture
+def write_project(tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes CSV files and a `retention.toml` into a folder and returns its path.
+
+    `write_project("name = ...", customers="customer_id\\nc1\\n")` writes `customers.csv` too.
+    """
+
+    def write(toml: str, **tables: str) -> Path:
+        for table, text in tables.items():
+            (tmp_path / f"{table}.csv").write_text(text, encoding="utf-8")
+        path = tmp_path / "retention.toml"
+        path.write_text(toml, encoding="utf-8")
+        return path
+
+    return write
