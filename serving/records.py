@@ -39,7 +39,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class TargetModel:
-    """What a target of a run was scored with; the model's part is None when nothing was promoted."""
+    """What a target was scored with; the model's part is None when nothing was promoted."""
 
     target: str
     kind: str

@@ -5,7 +5,7 @@ never changes: its rows are written once and deleted when the run is pruned.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+_JSON = JSON(none_as_null=True)
 WRITING, PUBLISHED, FAILED = "writing", "published", "failed"
 
 
@@ -32,7 +33,11 @@ class Base(DeclarativeBase):
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         }
     )
-    type_annotation_map = {datetime: DateTime(), dict[str, Any]: JSON(), list[Any]: JSON()}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        datetime: DateTime(),
+        dict[str, Any]: _JSON,
+        list[Any]: _JSON,
+    }
 
 
 class ScoringRun(Base):
@@ -70,6 +75,7 @@ class RunModel(Base):
 
     run_id: Mapped[int] = mapped_column(ForeignKey("scoring_runs.id"), primary_key=True)
     target: Mapped[str] = mapped_column(primary_key=True)
+    place: Mapped[int]  # in the project file
     kind: Mapped[str]
     horizon_days: Mapped[int]
     bands: Mapped[dict[str, Any]]  # lower edges
