@@ -39,7 +39,7 @@ HOMES = {
     "vl_convert": ("*/charts.py", "serving/"),
     "typer": ("retention.py",),
     "rich": ("retention.py",),
-    "uvicorn": ("retention.py",),
+    "uvicorn": ("serving/",),
 }
 PORTABLE = {"lightgbm", "numpy", "mlflow"}  # and the standard library
 
