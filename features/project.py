@@ -2,11 +2,12 @@
 
 import tomllib
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -43,11 +44,12 @@ class Source(_Section):
     where: str | None = None  # SQL; other rows are filtered and counted
     attributes: list[str] = []  # columns of the file that become profile features
     static: list[str] = []  # attributes that never change, so that a date is not needed
-    shape: Literal["rows", "periods"] = (
-        "rows"  # periods: one row per subscription, `starts_at`, `ends_at`
-    )
+    # periods: one row per subscription with `starts_at`, `ends_at`; first: the earliest row of each
+    # customer_id (a log of orders tells who the customers are)
+    shape: Literal["rows", "periods", "first"] = "rows"
     deduplicate: bool = False
-    delimiter: str | None = None
+    date_format: str | None = None  # strptime, for dates that are not YYYY-MM-DD
+    delimiter: str | None = None  # guessed from the header; "whitespace": one or more blanks
     header: bool = True
 
 
@@ -186,6 +188,11 @@ class Project(_Section):
         if name not in self.targets:
             raise UnknownTargetError(name, self.targets)
         return self.targets[name]
+
+    def utc(self, moment: datetime) -> datetime:
+        """A moment of the project file as naive UTC; naive ones are in the project's time zone."""
+        local = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.timezone))
+        return local.astimezone(UTC).replace(tzinfo=None)
 
     def model_name(self, target: str) -> str:
         """The registered name of a target's model."""
