@@ -6,6 +6,7 @@ RetentionError                 base: one plain sentence, exit code 1 on the comm
 |- UnknownFeatureError         a model or project asks for a feature that is not registered
 |- UnknownTargetError          a target that the project does not declare
 |- UnfitDataError              the data cannot teach this target; says what is missing, by how much
+|- LeakError                   a training knows what it could not have known; names it, with the proof
 |- ModelNotFoundError          no registered or promoted model under that name
 |- CustomerNotFoundError       no such customer in the current scoring run
 |- StoreError                  the operational store is missing, old or unreachable
@@ -23,7 +24,14 @@ class ProjectError(RetentionError):
 
 
 class SourceError(RetentionError):
-    """A source lacks a file, a table, a column or a type, or holds too many bad rows."""
+    """A source lacks a file, a table, a column or a type, or holds too many bad rows.
+
+    `lines` are all findings of the check, printable, where the check came that far.
+    """
+
+    def __init__(self, message: str, lines: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.lines = tuple(lines)
 
 
 class UnknownFeatureError(RetentionError):
@@ -42,6 +50,10 @@ class UnknownTargetError(RetentionError):
 
 class UnfitDataError(RetentionError):
     """The data cannot teach a target: too few customers, events or months."""
+
+
+class LeakError(RetentionError):
+    """A column or row of a training holds what could not have been known; says which and why."""
 
 
 class ModelNotFoundError(RetentionError):
