@@ -1,0 +1,1 @@
+"""What is learned: targets, the calibrated propensity model, reasons, metrics, the registry."""

@@ -1,0 +1,182 @@
+"""The propensity model: gradient-boosted trees over several seeds, blended with a linear part."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from models.linear import fit_linear
+from models.portable import Ensemble, Floats, sigmoid
+
+
+class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unused-ignore]
+    """Probability that one event falls inside the horizon, before calibration.
+
+    Parameters
+    ----------
+    num_leaves, n_estimators, learning_rate, min_child_samples, subsample, colsample_bytree, \
+    reg_lambda, extra_trees
+        As in LightGBM; the defaults suit a few thousand rows.
+    linear_weight : float
+        Share of the linear part in the log-odds: 0 is trees only, 1 is linear only.
+    linear_c : float
+        Inverse strength of the linear part's penalty.
+    n_seeds : int
+        Boosters whose log-odds are averaged.
+    categorical : sequence of int
+        Positions of the columns that hold category codes.
+    random_state : int
+        Seed of the first booster; the others count on from it.
+    n_jobs : int
+        Threads while fitting.
+    monotone : sequence of int, optional
+        +1, -1 or 0 for each feature; None promises nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_leaves: int = 7,
+        n_estimators: int = 150,
+        learning_rate: float = 0.05,
+        min_child_samples: int = 20,
+        subsample: float = 0.8,
+        colsample_bytree: float = 0.8,
+        reg_lambda: float = 1.0,
+        linear_weight: float = 0.0,
+        linear_c: float = 0.1,
+        n_seeds: int = 1,
+        categorical: Sequence[int] = (),
+        random_state: int = 0,
+        n_jobs: int = 2,
+        extra_trees: bool = False,
+        monotone: Sequence[int] | None = None,
+    ) -> None:
+        self.num_leaves = num_leaves
+        self.n_estimators = n_estimators
+        self.learning_rate = learning_rate
+        self.min_child_samples = min_child_samples
+        self.subsample = subsample
+        self.colsample_bytree = colsample_bytree
+        self.reg_lambda = reg_lambda
+        self.linear_weight = linear_weight
+        self.linear_c = linear_c
+        self.n_seeds = n_seeds
+        self.categorical = categorical
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.extra_trees = extra_trees
+        self.monotone = monotone
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit on one row per customer and as-of date.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, f)
+            Encoded features, NaN where missing.
+        y : array-like of shape (n,)
+            Two classes; the second in sorted order is the event.
+
+        Raises
+        ------
+        ValueError
+            Infinite values, fewer than two rows, or not exactly two classes.
+        """
+        matrix, y = validate_data(
+            self, X, y, ensure_all_finite="allow-nan", dtype=np.float64, ensure_min_samples=2
+        )
+        event = self._event(np.asarray(y))
+        self._check_settings()
+        weight = float(self.linear_weight)
+        boosters = (
+            [self._boost(matrix, event, i) for i in range(self.n_seeds)] if weight < 1 else []
+        )
+        linear = (
+            fit_linear(matrix, event, self.categorical, c=self.linear_c) if weight > 0 else None
+        )
+        self.ensemble_ = Ensemble(boosters, linear, weight)
+        return self
+
+    def _event(self, y: NDArray[Any]) -> NDArray[np.int64]:
+        """1 where the event happened; sets `classes_`."""
+        check_classification_targets(y)
+        kind = type_of_target(y, input_name="y", raise_unknown=True)
+        if kind != "binary":
+            raise ValueError(
+                f"Only binary classification is supported. The type of the target is {kind}."
+            )
+        self.classes_, event = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"two classes are needed to learn from; all {len(y)} rows have the one class "
+                f"{self.classes_[0]!r}"
+            )
+        return np.asarray(event, dtype=np.int64)
+
+    def _check_settings(self) -> None:
+        if not 0 <= self.linear_weight <= 1:
+            raise ValueError(f"linear_weight must be between 0 and 1; got {self.linear_weight}")
+        if self.n_seeds < 1:
+            raise ValueError(f"n_seeds must be at least 1; got {self.n_seeds}")
+
+    def _boost(self, X: Floats, event: NDArray[np.int64], number: int) -> lgb.Booster:
+        """One booster; no weights, so that its log-odds stay those of the data."""
+        data = lgb.Dataset(
+            X,
+            label=event,
+            categorical_feature=list(self.categorical),
+            params={"verbose": -1, "feature_pre_filter": False},
+        )
+        return lgb.train(self._params(number), data, num_boost_round=self.n_estimators)
+
+    def _params(self, number: int) -> dict[str, Any]:
+        monotone = {} if self.monotone is None else {"monotone_constraints": list(self.monotone)}
+        return monotone | {
+            "objective": "binary",
+            "num_leaves": self.num_leaves,
+            "learning_rate": self.learning_rate,
+            "min_data_in_leaf": self.min_child_samples,
+            "bagging_fraction": self.subsample,
+            "bagging_freq": 1 if self.subsample < 1 else 0,
+            "feature_fraction": self.colsample_bytree,
+            "lambda_l2": self.reg_lambda,
+            "extra_trees": self.extra_trees,
+            "feature_pre_filter": False,
+            "seed": self.random_state + number,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": self.n_jobs,
+            "verbose": -1,
+        }
+
+    def decision_function(self, X: ArrayLike) -> Floats:
+        """Uncalibrated log-odds of the event, shape (n,)."""
+        check_is_fitted(self)
+        matrix = validate_data(
+            self, X, reset=False, ensure_all_finite="allow-nan", dtype=np.float64
+        )
+        return self.ensemble_.log_odds(matrix)
+
+    def predict_proba(self, X: ArrayLike) -> Floats:
+        """Uncalibrated probability of each class, shape (n, 2)."""
+        event = sigmoid(self.decision_function(X))
+        return np.column_stack([1 - event, event])
+
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """The likelier class of each row."""
+        likely = (self.decision_function(X) > 0).astype(np.intp)
+        return np.asarray(self.classes_[likely])
+
+    def __sklearn_tags__(self) -> Tags:
+        """Two classes only; missing values are fine."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        return tags

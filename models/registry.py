@@ -1,0 +1,259 @@
+"""The registry: MLflow runs and versions of the portable model, and the champion among them."""
+
+import logging
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any, Self
+
+import mlflow
+import mlflow.pyfunc
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
+from pandas import DataFrame
+
+from features.errors import ModelNotFoundError
+from features.project import Project
+from models import portable
+from models.charts import Chart, write_chart
+from models.fitted import Fitted
+from models.loaded import LoadedModel
+from models.portable import PortableModel
+
+__all__ = ["CHALLENGER", "CHAMPION", "LoadedModel", "Registry"]
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+REQUIREMENTS = ("lightgbm", "mlflow", "numpy", "pandas")
+
+
+class Registry:
+    """Runs, versions and aliases at one tracking address.
+
+    Parameters
+    ----------
+    tracking_uri : str
+        An MLflow tracking server, or `sqlite:///PATH`.
+    artifacts : Path, optional
+        Where a tracking file keeps its artifacts; a server decides for itself.
+    """
+
+    def __init__(self, tracking_uri: str, artifacts: Path | None = None) -> None:
+        self.tracking_uri = tracking_uri
+        self._artifacts = artifacts
+        with _quiet():
+            self._client = MlflowClient(tracking_uri, tracking_uri)
+
+    @classmethod
+    def for_project(cls, project: Project) -> Self:
+        """At MLFLOW_TRACKING_URI when set, else in a file among the project's outputs."""
+        address = os.environ.get("MLFLOW_TRACKING_URI")
+        if address:
+            return cls(address)
+        folder = project.outputs.resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(f"sqlite:///{folder / 'mlflow.db'}", folder / "mlartifacts")
+
+    def log(
+        self,
+        name: str,
+        fitted: Fitted,
+        card_extra: Mapping[str, Any],
+        *,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float | None],
+        charts: Mapping[str, Chart] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> int:
+        """Write a run with its model, register the model as the challenger; returns the version.
+
+        Parameters
+        ----------
+        name : str
+            `<project>.<target>`.
+        card_extra : mapping
+            What the card says beyond what the model needs; see `models.card.describe`.
+        metrics : mapping
+            Undefined ones (None, NaN) are left out.
+        charts : mapping
+            Altair charts by file name.
+        tags : mapping
+            Of the run and of the version, such as the fingerprint of the data.
+        """
+        tags = {k: str(v) for k, v in (tags or {}).items()}
+        with _quiet(), self._active(), tempfile.TemporaryDirectory() as folder:
+            experiment = self._experiment(name.partition(".")[0])
+            with mlflow.start_run(experiment_id=experiment, run_name=name, tags=tags) as run:
+                mlflow.log_params({k: str(v) for k, v in params.items()})
+                mlflow.log_metrics(_defined(metrics))
+                mlflow.log_dict({"features": fitted.encoder.names}, "features.json")
+                for chart_name, chart in (charts or {}).items():
+                    for path in write_chart(chart, Path(folder) / "charts", chart_name):
+                        mlflow.log_artifact(str(path), "charts")
+                saved = fitted.save(Path(folder) / "model", {"name": name, **card_extra})
+                uri = _log_model(fitted, saved)
+            return self._register(name, uri, run.info.run_id, tags, card_extra.get("grade"))
+
+    def _experiment(self, project: str) -> str:
+        """The project's experiment; made when there is none."""
+        found = self._client.get_experiment_by_name(project)
+        if found is not None:
+            return str(found.experiment_id)
+        location = self._artifacts.as_uri() if self._artifacts else None
+        return str(self._client.create_experiment(project, artifact_location=location))
+
+    def _register(
+        self, name: str, uri: str, run_id: str, tags: dict[str, str], grade: str | None
+    ) -> int:
+        """A new version under the name, which becomes the challenger."""
+        if not self._exists(name):
+            self._client.create_registered_model(name)
+        tags = tags | ({"grade": grade} if grade else {})
+        made = self._client.create_model_version(name, uri, run_id, tags=tags)
+        self._client.set_registered_model_alias(name, CHALLENGER, made.version)
+        return int(made.version)
+
+    def _exists(self, name: str) -> bool:
+        try:
+            self._client.get_registered_model(name)
+        except MlflowException as error:
+            _raise_unless_missing(error)
+            return False
+        return True
+
+    def promote(self, name: str, version: int) -> None:
+        """Make a version the champion; it is no longer the challenger."""
+        with _quiet():
+            self._client.set_registered_model_alias(name, CHAMPION, str(version))
+            if self._aliased(name, CHALLENGER) == version:
+                self._client.delete_registered_model_alias(name, CHALLENGER)
+
+    def champion_version(self, name: str) -> int | None:
+        """Version of the champion, None without one; one small query, made to be polled."""
+        return self._aliased(name, CHAMPION)
+
+    def _aliased(self, name: str, alias: str) -> int | None:
+        try:
+            return int(self._client.get_model_version_by_alias(name, alias).version)
+        except MlflowException as error:
+            _raise_unless_missing(error)
+            return None
+
+    def champion(self, name: str) -> LoadedModel | None:
+        """The champion, None without one."""
+        version = self.champion_version(name)
+        return None if version is None else self.load(name, version)
+
+    def load(self, name: str, version: int) -> LoadedModel:
+        """A registered version.
+
+        Raises
+        ------
+        ModelNotFoundError
+            No such version under that name.
+        """
+        try:
+            source = self._client.get_model_version_download_uri(name, str(version))
+        except MlflowException as error:
+            _raise_unless_missing(error)
+            raise ModelNotFoundError(f"no version {version} of model {name!r}") from None
+        with _quiet(), self._active(), tempfile.TemporaryDirectory() as folder:
+            path = mlflow.artifacts.download_artifacts(
+                f"{source}/artifacts/model", dst_path=folder, tracking_uri=self.tracking_uri
+            )
+            return LoadedModel(name, int(version), PortableModel.load(path))
+
+    def versions(self, name: str) -> list[dict[str, Any]]:
+        """Every version, newest first, with created_at, aliases, grade, metrics, tags, run_id."""
+        if not self._exists(name):
+            return []
+        aliases: dict[str, list[str]] = {}
+        for alias, number in self._client.get_registered_model(name).aliases.items():
+            aliases.setdefault(str(number), []).append(alias)
+        unsorted = self._client.search_model_versions(f"name = '{name}'")
+        found = sorted(unsorted, key=lambda v: int(v.version), reverse=True)
+        return [self._row(version, aliases.get(str(version.version), [])) for version in found]
+
+    def _row(self, version: Any, aliases: list[str]) -> dict[str, Any]:
+        run = self._client.get_run(version.run_id)
+        moment = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
+        return {
+            "version": int(version.version),
+            "created_at": moment.replace(tzinfo=None),
+            "aliases": sorted(aliases),
+            "grade": version.tags.get("grade"),
+            "metrics": dict(run.data.metrics),
+            "tags": dict(version.tags),
+            "run_id": version.run_id,
+        }
+
+    @contextmanager
+    def _active(self) -> Iterator[None]:
+        """MLflow's global address set to ours, and put back."""
+        before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+        mlflow.set_tracking_uri(self.tracking_uri)
+        mlflow.set_registry_uri(self.tracking_uri)
+        try:
+            yield
+        finally:
+            mlflow.set_tracking_uri(before[0])
+            mlflow.set_registry_uri(before[1])
+
+
+def _defined(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    return {k: float(v) for k, v in metrics.items() if v is not None and not math.isnan(v)}
+
+
+def _log_model(fitted: Fitted, folder: Path) -> str:
+    """Log the portable model into the active run; returns its address."""
+    features = fitted.encoder.card()
+    kinds = {"number": "double", "category": "string"}
+    schema = Schema([ColSpec(kinds[f["kind"]], f["name"]) for f in features])
+    info = mlflow.pyfunc.log_model(
+        name="model",
+        python_model=portable.__file__,
+        artifacts={"model": str(folder)},
+        signature=ModelSignature(schema, Schema([ColSpec("double")])),
+        input_example=_example(features),
+        pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
+    )
+    return str(info.model_uri)
+
+
+def _example(features: list[dict[str, Any]]) -> DataFrame:
+    """One made-up row: the typical value of each number, the commonest of each category."""
+    row = {
+        f["name"]: next(iter(f["codes"]), "") if f["codes"] is not None else f["typical"]
+        for f in features
+    }
+    return DataFrame([row]).astype(
+        {f["name"]: "float64" for f in features if f["kind"] == "number"}
+    )
+
+
+def _raise_unless_missing(error: MlflowException) -> None:
+    """Pass on any error but that of something that is not there."""
+    if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        raise error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """MLflow's chatter held back: only warnings, and never on stdout."""
+    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
