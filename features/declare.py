@@ -1,9 +1,16 @@
 """What a feature is: declared once, with its meaning; the catalogue, texts and cards come from here."""
 
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+import ibis.expr.types as ir
+import numpy as np
+
 Kind = Literal["number", "category"]
+Reduce = Literal["sum", "days", "distinct", "last", "first"]
+EVER = 0  # a window without a beginning
 
 
 @dataclass(frozen=True)
@@ -41,3 +48,129 @@ class Feature:
             **card
             | {"compares": tuple(compares) if compares else None, "tables": tuple(card["tables"])}
         )
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What one row of an event table contributes, and how rows combine over a window.
+
+    `contributes` maps the table to a boolean (which rows count), a number or decimal (what each row
+    adds) or, for `distinct`, to the value counted. `last` and `first` give days since such a row.
+    """
+
+    name: str
+    table: str
+    contributes: Callable[[ir.Table], ir.Value]
+    reduce: Reduce
+    windows: tuple[int, ...]
+    needs: tuple[str, ...]  # optional columns of the table
+    feature: Feature  # of one window; name and window are filled in per window
+
+    def features(self) -> list[Feature]:
+        """One feature per window, in order; a `last` or `first` measure is one itself."""
+        if self.reduce in ("last", "first"):
+            return [self.feature]
+        return [self._windowed(days) for days in self.windows]
+
+    def column(self, days: int) -> str:
+        """The feature's name for a window of that many days."""
+        return f"{self.name}_ever" if days == EVER else f"{self.name}_{days}d"
+
+    def _windowed(self, days: int) -> Feature:
+        since = "ever" if days == EVER else f"in the last {days} days"
+        meaning = f"{self.feature.meaning.rstrip('.')} {since}."
+        says = self.feature.says or f"{self.feature.meaning.rstrip('.')} {since}: {{value:,.0f}}"
+        fields = {"name": self.column(days), "window_days": days or None, "meaning": meaning}
+        return Feature(**self.feature.as_card() | fields | {"says": says, "tables": (self.table,)})
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A feature computed by NumPy from windows (`f.measure(0, 28)`) and from the state (`f["mrr"]`)."""
+
+    feature: Feature
+    compute: Callable[[Any], np.ndarray]
+
+
+MEASURES: dict[str, Measure] = {}
+DERIVED: dict[str, Derived] = {}
+
+
+def measure(
+    *,
+    reduce: Reduce = "sum",
+    windows: Sequence[int] = (),
+    unit: str,
+    reason: str,
+    empty: float | None = 0,
+    actionable: bool = False,
+    says: str | None = None,
+    needs: Sequence[str] = (),
+    monotone: int = 0,
+) -> Callable[[Callable[[ir.Table], ir.Value]], Callable[[ir.Table], ir.Value]]:
+    """Register a measure; its parameter names the table, its first line says what it means."""
+
+    def register(function: Callable[[ir.Table], ir.Value]) -> Callable[[ir.Table], ir.Value]:
+        (table,) = inspect.signature(function).parameters
+        nothing = None if reduce in ("last", "first") else empty
+        feature = Feature(
+            name=function.__name__,
+            family=_family(function),
+            unit=unit,
+            meaning=_first_line(function),
+            reason=reason,
+            empty=nothing,
+            actionable=actionable,
+            says=says,
+            tables=(table,),
+            monotone=monotone,
+        )
+        MEASURES[feature.name] = Measure(
+            feature.name, table, function, reduce, tuple(windows), tuple(needs), feature
+        )
+        return function
+
+    return register
+
+
+def derived(
+    *,
+    unit: str,
+    reason: str,
+    tables: Sequence[str] = (),
+    window_days: int | None = None,
+    actionable: bool = False,
+    says: str | None = None,
+    compares: tuple[str, str] | None = None,
+    kind: Kind = "number",
+    monotone: int = 0,
+) -> Callable[[Callable[[Any], np.ndarray]], Callable[[Any], np.ndarray]]:
+    """Register a ratio or a fact of the state; `tables` are needed beside those of its windows."""
+
+    def register(function: Callable[[Any], np.ndarray]) -> Callable[[Any], np.ndarray]:
+        feature = Feature(
+            name=function.__name__,
+            family=_family(function),
+            unit=unit,
+            meaning=_first_line(function),
+            reason=reason,
+            window_days=window_days,
+            actionable=actionable,
+            says=says,
+            compares=compares,
+            tables=tuple(tables),
+            kind=kind,
+            monotone=monotone,
+        )
+        DERIVED[feature.name] = Derived(feature, function)
+        return function
+
+    return register
+
+
+def _family(function: Callable[..., Any]) -> str:
+    return function.__module__.rpartition(".")[2]
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    return (inspect.getdoc(function) or function.__name__).splitlines()[0]

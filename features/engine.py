@@ -1,0 +1,76 @@
+"""The tables of one company on an engine: Ibis expressions over staged Parquet, DuckDB by default."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from features.tables import TABLES, Column
+
+_IBIS_TYPES = {
+    "string": "string",
+    "timestamp": "timestamp(6)",
+    "decimal": "decimal(18, 6)",
+    "integer": "int64",
+    "boolean": "boolean",
+}
+
+
+class Tables(Mapping[str, ir.Table]):
+    """Canonical tables by name; a table that a company lacks is not in the mapping."""
+
+    def __init__(
+        self, connection: ibis.BaseBackend, tables: Mapping[str, ir.Table]
+    ) -> None:
+        self.connection = connection
+        self._tables = {name: table for name, table in tables.items()}
+
+    def __getitem__(self, name: str) -> ir.Table:
+        return self._tables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def has(self, table: str, columns: tuple[str, ...] = ()) -> bool:
+        """Whether the company has the table and those optional columns of it."""
+        return table in self._tables and set(columns) <= set(self._tables[table].columns)
+
+
+def open_duckdb(memory_limit: str = "4GB", threads: int | None = None) -> ibis.BaseBackend:
+    """A DuckDB session in UTC that spills to disk beyond `memory_limit`."""
+    connection = ibis.duckdb.connect()
+    connection.raw_sql(f"SET memory_limit = '{memory_limit}'")
+    connection.raw_sql("SET preserve_insertion_order = false")
+    if threads is not None:
+        connection.raw_sql(f"SET threads = {threads}")
+    return connection
+
+
+def open_tables(files: Mapping[str, Path], connection: ibis.BaseBackend | None = None) -> Tables:
+    """The staged Parquet files (or globs), by canonical name, as Ibis tables."""
+    connection = connection or open_duckdb()
+    tables = {name: connection.read_parquet(str(path)) for name, path in files.items()}
+    return Tables(connection, tables)
+
+
+def tables_of(frames: Mapping[str, pd.DataFrame]) -> Tables:
+    """Small canonical tables from memory, cast to canonical types; `known_at` is filled."""
+    connection = open_duckdb()
+    tables = {}
+    for name, data in frames.items():
+        data = data.assign(known_at=data["known_at"] if "known_at" in data else data["occurred_at"])
+        known = {column.name: column for column in TABLES[name].columns}
+        schema = {c: _ibis_type(known[c]) for c in data.columns if c in known}
+        raw = connection.create_table(f"raw_{name}", data)
+        casts = {c: raw[c].cast(kind) for c, kind in schema.items()}
+        tables[name] = connection.create_table(name, raw.mutate(**casts))
+    return Tables(connection, tables)
+
+
+def _ibis_type(column: Column) -> str:
+    return _IBIS_TYPES[column.type]

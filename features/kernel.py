@@ -1,0 +1,171 @@
+"""The dense half of the window engine: cumulative sums over intervals, differences at the edges."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from features.declare import EVER, Reduce
+from features.grid import Grid
+from features.reduce import Reduced
+
+BLOCK_BYTES = 256 << 20
+NEVER = np.iinfo(np.int64).min  # a `last` or `first` that has not happened
+_OPERATION: dict[Reduce, np.ufunc] = {"sum": np.add, "last": np.maximum, "first": np.minimum}
+_NOTHING: dict[Reduce, int] = {"sum": 0, "last": NEVER, "first": np.iinfo(np.int64).max}
+Window = tuple[int, int]  # days before as_of: [as_of - end, as_of - start); end EVER is all before
+
+
+class Cube:
+    """Running sums, greatest and least moments by interval, for one block of customers.
+
+    Planes are of shape (n_intervals, n_customers, n_measures): plane `e` of the sums holds all that
+    happened before edge `e`, as known at the as-of the cube stands at.
+    """
+
+    def __init__(self, kinds: Sequence[Reduce], n_intervals: int, n_customers: int) -> None:
+        self.n_intervals = n_intervals
+        self.columns = {kind: np.flatnonzero([k == kind for k in kinds]) for kind in set(kinds)}
+        none = np.empty(0, np.int64)
+        values = np.empty((0, len(kinds)), np.int64)
+        self.planes = {k: self._stack(k, n_customers, none, none, values) for k in self.columns}
+
+    def fill(self, customer: np.ndarray, interval: np.ndarray, values: np.ndarray) -> None:
+        """Start from the rows that were known in time."""
+        for kind, planes in self.planes.items():
+            self.planes[kind] = self._stack(kind, planes.shape[1], customer, interval, values)
+
+    def add(self, customer: np.ndarray, interval: np.ndarray, values: np.ndarray) -> None:
+        """Let late rows, first shown at one as-of, be seen from now on."""
+        if not len(customer):
+            return
+        touched, index = np.unique(customer, return_inverse=True)
+        for kind, planes in self.planes.items():
+            fresh = self._stack(kind, len(touched), index, interval, values)
+            planes[:, touched] = _OPERATION[kind](planes[:, touched], fresh)
+
+    def read(self, kind: Reduce, customer: np.ndarray, start: int | None, end: int) -> np.ndarray:
+        """Values of all measures of a kind between two edges; `(n_customers, n_measures)`."""
+        planes = self.planes[kind]
+        if start is None or kind != "sum":
+            return planes[end, customer]
+        return planes[end, customer] - planes[start, customer]
+
+    def _stack(
+        self,
+        kind: Reduce,
+        n_customers: int,
+        customer: np.ndarray,
+        interval: np.ndarray,
+        values: np.ndarray,
+    ) -> np.ndarray:
+        """Accumulated planes of rows that are unique per customer and interval."""
+        part = values[:, self.columns[kind]]
+        planes = np.full((self.n_intervals, n_customers, part.shape[1]), _NOTHING[kind], np.int64)
+        planes[interval, customer] = part if kind == "sum" else np.where(part, part, _NOTHING[kind])
+        return _OPERATION[kind].accumulate(planes, axis=0, out=planes)
+
+
+def window_values(
+    reduced: Reduced,
+    kinds: Sequence[Reduce],
+    windows: Sequence[Window],
+    grid: Grid,
+    customer: np.ndarray,
+    as_of: np.ndarray,
+) -> np.ndarray:
+    """Every measure over every window for every pair of customer and as-of.
+
+    Parameters
+    ----------
+    kinds : sequence of {"sum", "last", "first"}, one per column of `reduced.values`
+    windows : sequence of (start, end) in days before the as-of
+    customer, as_of : int64 arrays of shape (n_pairs,)
+        Codes of the customers, sorted; positions in `grid.as_of`.
+
+    Returns
+    -------
+    int64 array of shape (n_windows, n_measures, n_pairs)
+        `last` and `first` do not depend on the window's beginning; NEVER where there is none.
+    """
+    n_intervals = len(grid.edges)
+    out = np.empty((len(windows), len(kinds), len(customer)), np.int64)
+    size = max(1, BLOCK_BYTES // (n_intervals * max(len(kinds), 1) * 8))
+    n_customers = int(customer[-1]) + 1 if len(customer) else 0
+    for low in range(0, n_customers, size):
+        high = min(low + size, n_customers)
+        rows = slice(*np.searchsorted(reduced.customer, [low, high]))
+        pairs = slice(*np.searchsorted(customer, [low, high]))
+        cube = Cube(kinds, n_intervals, high - low)
+        _fill(
+            out[:, :, pairs],
+            cube,
+            Reduced(
+                reduced.customer[rows] - low,
+                reduced.interval[rows],
+                reduced.shown[rows],
+                reduced.values[rows],
+            ),
+            windows,
+            grid,
+            customer[pairs] - low,
+            as_of[pairs],
+        )
+    return out
+
+
+def _fill(
+    out: np.ndarray,
+    cube: Cube,
+    rows: Reduced,
+    windows: Sequence[Window],
+    grid: Grid,
+    customer: np.ndarray,
+    as_of: np.ndarray,
+) -> None:
+    """Walk the as-ofs in order, letting late rows in as they become known."""
+    on_time = rows.shown == grid.shown[rows.interval]
+    cube.fill(rows.customer[on_time], rows.interval[on_time], rows.values[on_time])
+    late = np.flatnonzero(~on_time)
+    for moment, pairs in groups(as_of, len(grid.as_of)):
+        new = late[rows.shown[late] == moment]
+        cube.add(rows.customer[new], rows.interval[new], rows.values[new])
+        if not len(pairs):
+            continue
+        for number, (start, end) in enumerate(windows):
+            upper = int(grid.edge(np.array(moment), start))
+            lower = None if end == EVER else int(grid.edge(np.array(moment), end))
+            for kind, columns in cube.columns.items():
+                found = cube.read(kind, customer[pairs], lower, upper)
+                found[found == _NOTHING["first"]] = NEVER
+                out[number, columns[:, None], pairs] = found.T
+
+
+def distinct_counts(
+    rows: Reduced, windows: Sequence[Window], grid: Grid, customer: np.ndarray, as_of: np.ndarray
+) -> np.ndarray:
+    """Distinct values over every window for every pair; int64 of shape (n_windows, n_pairs)."""
+    value = rows.values[:, 0]
+    order = np.lexsort((value, rows.customer))
+    who, value = rows.customer[order], value[order]
+    interval, shown = rows.interval[order], rows.shown[order]
+    n_customers = int(customer.max()) + 1 if len(customer) else 0
+    out = np.zeros((len(windows), len(customer)), np.int64)
+    for moment, pairs in groups(as_of, len(grid.as_of)):
+        if not len(pairs):
+            continue
+        for number, (start, end) in enumerate(windows):
+            inside = (shown <= moment) & (interval <= grid.edge(np.array(moment), start))
+            if end != EVER:
+                inside &= interval > grid.edge(np.array(moment), end)
+            ids, values = who[inside], value[inside]
+            fresh = np.ones(len(ids), bool)
+            fresh[1:] = (ids[1:] != ids[:-1]) | (values[1:] != values[:-1])
+            out[number, pairs] = np.bincount(ids[fresh], minlength=n_customers)[customer[pairs]]
+    return out
+
+
+def groups(as_of: np.ndarray, n_as_of: int) -> list[tuple[int, np.ndarray]]:
+    """For every as-of in order, the positions of its pairs."""
+    order = np.argsort(as_of, kind="stable")
+    bounds = np.searchsorted(as_of[order], np.arange(n_as_of + 1))
+    return [(k, order[bounds[k] : bounds[k + 1]]) for k in range(n_as_of)]

@@ -1,0 +1,135 @@
+"""The one pass over an event table: rows become sums per customer, interval and first showing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.declare import Measure
+from features.grid import Grid, microseconds
+
+MILLIONTH = 1_000_000
+FEW_CUSTOMERS = 1_000  # so few are picked in the scan, not after it
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """One row per (customer, interval, first as-of that may see it), sorted by customer.
+
+    `customer`, `interval`, `shown` are int64 of shape (n_rows,); `values` holds int64 sums,
+    millionths for decimals, or microseconds for `last` and `first` (0 when absent); `(n_rows, n)`.
+    """
+
+    customer: np.ndarray
+    interval: np.ndarray
+    shown: np.ndarray
+    values: np.ndarray
+
+
+def reduce_events(
+    table: ir.Table, measures: Sequence[Measure], grid: Grid, customers: pa.Array
+) -> Reduced:
+    """Sum additive measures, and take last and first moments, in one scan of the table."""
+    placed = _placed(table, grid, customers)
+    sums = {m.name: _aggregate(placed, m) for m in measures}
+    grouped = placed.group_by("customer_id", "interval", "shown").aggregate(**sums)
+    return _fetch(grouped, [m.name for m in measures], customers)
+
+
+def reduce_days(table: ir.Table, measure: Measure, grid: Grid, customers: pa.Array) -> Reduced:
+    """Count distinct days: a day is one row, shown as soon as the first of its events is."""
+    placed = _placed(table, grid, customers)
+    value = measure.contributes(placed)
+    days = (
+        placed.filter(value.notnull())
+        .mutate(day=value)
+        .group_by("customer_id", "interval", "day")
+        .aggregate(shown=ibis._.shown.min())
+    )
+    one = days.group_by("customer_id", "interval", "shown").aggregate(
+        **{measure.name: ibis._.count()}
+    )
+    return _fetch(one, [measure.name], customers)
+
+
+def reduce_distinct(
+    table: ir.Table, measure: Measure, grid: Grid, customers: pa.Array
+) -> Reduced:
+    """One row per customer, value, interval and showing; `values` is a code of the value."""
+    placed = _placed(table, grid, customers)
+    value = measure.contributes(placed)
+    rows = (
+        placed.filter(value.notnull())
+        .mutate(value=value.hash() if value.type().is_string() else value)
+        .group_by("customer_id", "interval", "value")
+        .aggregate(shown=ibis._.shown.min())
+    )
+    return _fetch(rows, ["value"], customers)
+
+
+def _placed(table: ir.Table, grid: Grid, customers: pa.Array) -> ir.Table:
+    """The rows any as-of may see, each with its interval and the as-of that first sees it."""
+    unit, frame = grid.lookup()
+    lookup = ibis.memtable(frame)
+    last = np.datetime64(int(grid.as_of[-1]), "us").item()
+    rows = table.filter(table.occurred_at < last, table.known_at < last)
+    if len(customers) <= FEW_CUSTOMERS:
+        rows = rows.filter(rows.customer_id.isin(customers.to_pylist()))
+    late = rows.known_at > rows.occurred_at
+    rows = rows.mutate(
+        at_unit=rows.occurred_at.truncate(unit),
+        known_unit=ibis.ifelse(late, rows.known_at.truncate(unit), ibis.null("timestamp(6)")),
+    )
+    by_event = lookup.rename(at_unit="unit", at_interval="interval", at_shown="shown")
+    by_known = lookup.select(known_unit="unit", known_shown="shown")
+    rows = rows.left_join(by_event, "at_unit").left_join(by_known, "known_unit")
+    return rows.mutate(
+        interval=rows.at_interval.fill_null(0),
+        shown=ibis.greatest(rows.at_shown.fill_null(0), rows.known_shown.fill_null(0)),
+    )
+
+
+def _aggregate(rows: ir.Table, measure: Measure) -> ir.Value:
+    value = measure.contributes(rows)
+    if measure.reduce == "last":
+        return rows.occurred_at.max(where=value)
+    if measure.reduce == "first":
+        return rows.occurred_at.min(where=value)
+    return value.sum()
+
+
+def _fetch(expression: ir.Table, names: Sequence[str], customers: pa.Array) -> Reduced:
+    """Read the grouped rows batch by batch into compact integers, sorted by customer."""
+    keys: list[np.ndarray] = []
+    values: list[np.ndarray] = []
+    for batch in expression.to_pyarrow_batches(chunk_size=1_000_000):
+        ids = batch.column("customer_id")
+        code = pc.index_in(ids.cast(pa.string()), value_set=customers)
+        mine = np.asarray(code.is_valid())
+        columns = [code.fill_null(-1), batch.column("interval"), batch.column("shown")]
+        keys.append(np.stack([np.asarray(c, dtype=np.int64)[mine] for c in columns], axis=1))
+        values.append(np.stack([integers(batch.column(n))[mine] for n in names], axis=1))
+    key = np.concatenate(keys) if keys else np.empty((0, 3), np.int64)
+    value = np.concatenate(values) if values else np.empty((0, len(names)), np.int64)
+    order = np.argsort(key[:, 0], kind="stable")
+    key = key[order]
+    return Reduced(key[:, 0], key[:, 1], key[:, 2], value[order])
+
+
+def integers(column: pa.Array) -> np.ndarray:
+    """A column as int64: decimals in their own last place, moments in microseconds, nulls as 0."""
+    if pa.types.is_timestamp(column.type):
+        known = np.asarray(column.is_valid())
+        return np.where(known, microseconds(column.to_numpy(zero_copy_only=False)), 0)
+    if pa.types.is_decimal(column.type):
+        column = pc.fill_null(column, 0).cast(pa.decimal128(38, 6))
+        words = np.frombuffer(column.buffers()[1], dtype=np.int64).reshape(-1, 2)
+        words = words[column.offset : column.offset + len(column)]
+        if np.any(words[:, 1] != words[:, 0] >> 63):
+            raise OverflowError("a sum does not fit into 63 bits of millionths")
+        return words[:, 0].copy()
+    return np.asarray(column.fill_null(0), dtype=np.int64)

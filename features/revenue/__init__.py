@@ -1,0 +1,1 @@
+"""The MRR ledger and every number that follows from it."""
