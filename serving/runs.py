@@ -69,10 +69,10 @@ class RunReader:
         """All kept runs, newest first."""
         return [Run(*row) for row in self._rows(self._runs())]
 
-    def models(self, run_id: int | None = None) -> Mapping[str, TargetModel]:
+    def models(self, run_id: int | None = None) -> dict[str, TargetModel]:
         """What each target of a run was scored with, by target in the order of the project file."""
         run = self._run_id(run_id)
-        return {} if run is None else self._models(run)
+        return {} if run is None else dict(self._models(run))
 
     def _runs(self) -> Query:
         """Kept runs, newest first."""

@@ -1,6 +1,7 @@
 """The operational store: connections to SQLite or PostgreSQL, and the upkeep of its tables."""
 
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -76,16 +77,23 @@ class Store:
             yield connection
 
     @contextmanager
-    def sole_writer(self, project: str) -> Iterator[None]:
+    def sole_writer(self, project: str, wait_seconds: float = 0.0) -> Iterator[None]:
         """Hold the right to write runs; the database or the system frees it when a process dies.
+
+        Parameters
+        ----------
+        project : str
+            On PostgreSQL whose runs; a SQLite file has one writer for all.
+        wait_seconds : float
+            How long to wait for another writer to end.
 
         Raises
         ------
         StoreError
             If another living process holds it.
         """
-        lock = self._lock_file() if self.is_sqlite else self._lock_server(project)
-        with lock as held:
+        lock = self._lock_file if self.is_sqlite else self._lock_server
+        with lock(project, wait_seconds) as held:
             if not held:
                 raise StoreError(
                     f"another process is writing to the store {self}; wait for it to end"
@@ -104,9 +112,9 @@ class Store:
         head = ScriptDirectory.from_config(config).get_current_head()
         if self._revision(config) == head:
             return
-        with self.sole_writer("migrations"), self.writing() as connection:
+        with self.sole_writer("migrations", BUSY_SECONDS), self.writing() as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, "head")  # nothing, when another process was first
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -132,11 +140,11 @@ class Store:
         return Path(self.url.database or "")
 
     @contextmanager
-    def _lock_file(self) -> Iterator[bool]:
+    def _lock_file(self, _project: str, wait_seconds: float) -> Iterator[bool]:
         """An exclusive lock on an empty file beside the store."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
         name = self._file.with_name(self._file.name + ".lock")
-        with closing(sqlite3.connect(name, timeout=0, isolation_level=None)) as lock:
+        with closing(sqlite3.connect(name, timeout=wait_seconds, isolation_level=None)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError:
@@ -145,16 +153,20 @@ class Store:
             yield True
 
     @contextmanager
-    def _lock_server(self, project: str) -> Iterator[bool]:
+    def _lock_server(self, project: str, wait_seconds: float) -> Iterator[bool]:
         """An advisory lock of the server, held by one session."""
+        key = {"key": zlib.crc32(f"retention {project}".encode())}
         with self.reading() as session:
-            key = {"key": zlib.crc32(f"retention {project}".encode())}
-            held = bool(session.scalar(text("SELECT pg_try_advisory_lock(:key)"), key))
+            end = time.monotonic() + wait_seconds
+            while not session.scalar(text("SELECT pg_try_advisory_lock(:key)"), key):
+                if time.monotonic() >= end:
+                    yield False
+                    return
+                time.sleep(0.1)
             try:
-                yield held
+                yield True
             finally:
-                if held:
-                    session.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+                session.execute(text("SELECT pg_advisory_unlock(:key)"), key)
 
 
 def _checked(text_url: str) -> URL:
