@@ -150,8 +150,6 @@ class RunWriter:
     def before(
         self, target: str
     ) -> tuple[datetime | None, dict[str, tuple[float | None, str | None]]]:
-        self, target: str
-    ) -> tuple[datetime | None, dict[str, tuple[float | None, str | None]]]:
         """Probability and band of each customer in the newest run with an earlier moment."""
         earlier = (
             select(ScoringRun.id, ScoringRun.as_of)

@@ -21,7 +21,7 @@ _databases = count(1)
 
 
 def _programs() -> Path | None:
-    """The folder of the newest PostgreSQL server's programs, on the path or where Debian puts it."""
+    """The newest PostgreSQL server's programs, where Debian puts them or on the path."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
     on_path = shutil.which("initdb")
     return found[-1].parent if found else Path(on_path).parent if on_path else None
