@@ -1,0 +1,210 @@
+"""The command line as a user meets it: a process, its exit code, its two streams."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from retention import app
+
+VERBS = sorted(command.callback.__name__ for command in app.registered_commands)
+TOML = """
+name = "shop"
+revenue_model = "consumption"
+[sources.customers]
+file = "customers.csv"
+[sources.orders]
+file = "orders.csv"
+[targets.lapse]
+kind = "silence"
+"""
+
+
+def retention(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end."""
+    command = [sys.executable, "-m", "retention", *map(str, args)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder in which `retention demo` ran once, and what it printed."""
+    folder = tmp_path_factory.mktemp("cli")
+    done = retention("demo", "--customers", 400, "--no-serve", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+class TestHelp:
+    """What a newcomer types first."""
+
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_every_verb_has_an_example(self, verb: str) -> None:
+        done = retention(verb, "--help")
+        assert done.returncode == 0
+        assert f"Example: retention {verb}" in done.stdout
+
+    def test_no_arguments_give_help(self) -> None:
+        done = retention()
+        assert done.returncode == 0
+        assert all(verb in done.stdout for verb in VERBS)
+
+    def test_no_library_loads_before_it_is_needed(self) -> None:
+        slow = "{'mlflow', 'pandas', 'duckdb', 'ibis', 'lightgbm', 'sklearn', 'fastapi', 'altair'}"
+        code = f"import sys, retention; print(sorted({slow} & set(sys.modules)))"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == "[]"
+
+
+class TestMistakes:
+    """A user's error: code 1, one plain sentence on stderr, nothing on stdout."""
+
+    def fails(self, *args: object, says: str, cwd: Path | None = None) -> None:
+        done = retention(*args, cwd=cwd)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert done.stderr.startswith("retention: ")
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert says in done.stderr
+
+    def test_an_unknown_verb(self) -> None:
+        self.fails("chekc", says="Did you mean 'check'?")
+
+    def test_a_missing_argument(self) -> None:
+        self.fails("train", says="Missing argument")
+
+    def test_a_missing_project_file(self, tmp_path: Path) -> None:
+        self.fails("check", tmp_path / "none.toml", says="no such project file")
+
+    def test_a_project_file_that_is_not_toml(self, write_project: Callable[..., Path]) -> None:
+        self.fails("build", write_project("name = "), says="not valid TOML")
+
+    def test_a_key_that_is_not_known(self, write_project: Callable[..., Path]) -> None:
+        self.fails("check", write_project(TOML + "horizon = 3\n"), says="targets.lapse.horizon")
+
+    def test_a_missing_file(self, write_project: Callable[..., Path]) -> None:
+        self.fails("check", write_project(TOML), says="customers.csv")
+
+    def test_an_unknown_target(self, ran: tuple[Path, str]) -> None:
+        self.fails("train", ran[0] / "demo", "--target", "chrun", says="unknown target 'chrun'")
+
+    def test_a_date_that_does_not_parse(self, ran: tuple[Path, str]) -> None:
+        self.fails("score", ran[0] / "demo", "--as-of", "31.12.2026", says="31.12.2026")
+
+    def test_a_folder_that_cannot_be_written(self, ran: tuple[Path, str]) -> None:
+        missing = ran[0] / "missing" / "list.csv"
+        self.fails("score", ran[0] / "demo", "--csv", missing, says=str(missing))
+
+    def test_a_folder_without_tables(self, tmp_path: Path) -> None:
+        self.fails("init", tmp_path, says=str(tmp_path))
+
+    def test_other_machines_are_refused(self, ran: tuple[Path, str]) -> None:
+        self.fails("serve", ran[0] / "demo", "--host", "0.0.0.0", says="loopback")
+
+    def test_a_port_in_use(self, ran: tuple[Path, str]) -> None:
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            port = other.getsockname()[1]
+            done = retention("serve", ran[0] / "demo", "--port", port)
+        assert done.returncode == 1
+        assert f"cannot listen on 127.0.0.1 port {port}" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+class TestMainJob:
+    """The verbs one after the other, on a small simulated company."""
+
+    def test_demo_says_what_it_did(self, ran: tuple[Path, str]) -> None:
+        assert "400 customers over 24 months" in ran[1]
+        for word in ("subscriptions", "churn", "upsell"):
+            assert word in ran[1]
+
+    def test_check_accounts_for_every_row(self, ran: tuple[Path, str]) -> None:
+        done = retention("check", ran[0] / "demo")
+        assert done.returncode == 0, done.stderr
+        lines = [line.split() for line in done.stdout.splitlines()]
+        counts = {line[0]: [int(n.replace(",", "")) for n in line[1:]] for line in lines[1:6]}
+        assert all(row[0] == sum(row[1:]) > 0 for row in counts.values())
+
+    def test_build_prints_the_frames(self, ran: tuple[Path, str]) -> None:
+        done = retention("build", ran[0] / "demo")
+        assert done.returncode == 0, done.stderr
+        churn = next(line for line in done.stdout.splitlines() if line.startswith("churn")).split()
+        assert int(churn[2]) >= 60  # features
+
+    def test_train_prints_json_and_nothing_else(self, ran: tuple[Path, str]) -> None:
+        done = retention("train", ran[0] / "demo", "--target", "churn", "--json")
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)["targets"]
+        assert list(report) == ["churn"]
+        churn = report["churn"]
+        assert {"train", "test", "model", "baselines", "promoted", "reason"} <= set(churn)
+        assert {"rows", "rate", "as_of"} <= set(churn["test"])
+        assert {"value", "low", "high"} == set(churn["model"]["auc"])
+        assert {"constant", "rule"} <= set(churn["baselines"])
+
+    def test_score_writes_the_list(self, ran: tuple[Path, str]) -> None:
+        out = ran[0] / "list.csv"
+        done = retention("score", ran[0] / "demo", "--csv", out)
+        assert done.returncode == 0, done.stderr
+        lines = out.read_text(encoding="utf-8").splitlines()
+        assert "customer_id" in lines[0]
+        assert len(lines) > 100
+
+    def test_the_service_answers_until_it_is_stopped(self, ran: tuple[Path, str]) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        command = [sys.executable, "-m", "retention", "serve", str(ran[0] / "demo")]
+        with subprocess.Popen(
+            [*command, "--port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            try:
+                assert _answer(f"http://127.0.0.1:{port}/livez") == 200
+            finally:
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=30)
+        assert f"http://127.0.0.1:{port}" in out.decode()
+        assert b"Traceback" not in err
+
+
+def test_features_prints_the_catalogue() -> None:
+    done = retention("features")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["name", "family", "unit", "window", "meaning", "actionable"]
+    assert len(lines) > 60
+
+
+def test_simulate_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        done = retention("simulate", tmp_path / name, "--customers", 50, "--months", 6)
+        assert done.returncode == 0, done.stderr
+    names = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*.parquet"))
+    assert names
+    for name in names:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def _answer(url: str) -> int:
+    """The status of the first answer within half a minute."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        try:
+            with urlopen(url, timeout=5) as answer:
+                return int(answer.status)
+        except (URLError, ConnectionError):
+            time.sleep(0.1)
+    raise TimeoutError(f"no answer from {url} (pid {os.getpid()})")
