@@ -14,7 +14,7 @@ from typing import Any, Self
 import lightgbm as lgb
 import numpy as np
 from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc.model import PythonModel
 from numpy.typing import NDArray
 from pandas import DataFrame, Series
 

@@ -95,12 +95,11 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unu
         event = self._event(np.asarray(y))
         self._check_settings()
         weight = float(self.linear_weight)
-        boosters = (
-            [self._boost(matrix, event, i) for i in range(self.n_seeds)] if weight < 1 else []
-        )
-        linear = (
-            fit_linear(matrix, event, self.categorical, c=self.linear_c) if weight > 0 else None
-        )
+        boosters, linear = [], None
+        if weight < 1:
+            boosters = [self._boost(matrix, event, i) for i in range(self.n_seeds)]
+        if weight > 0:
+            linear = fit_linear(matrix, event, self.categorical, c=self.linear_c)
         self.ensemble_ = Ensemble(boosters, linear, weight)
         return self
 
@@ -134,9 +133,10 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unu
             categorical_feature=list(self.categorical),
             params={"verbose": -1, "feature_pre_filter": False},
         )
-        return lgb.train(self._params(number), data, num_boost_round=self.n_estimators)
+        threads = min(self.n_jobs, 1 + len(X) // 5000)  # more only slow small data down
+        return lgb.train(self._params(number, threads), data, num_boost_round=self.n_estimators)
 
-    def _params(self, number: int) -> dict[str, Any]:
+    def _params(self, number: int, threads: int) -> dict[str, Any]:
         monotone = {} if self.monotone is None else {"monotone_constraints": list(self.monotone)}
         return monotone | {
             "objective": "binary",
@@ -152,7 +152,7 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unu
             "seed": self.random_state + number,
             "deterministic": True,
             "force_row_wise": True,
-            "num_threads": self.n_jobs,
+            "num_threads": threads,
             "verbose": -1,
         }
 
