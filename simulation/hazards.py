@@ -1,0 +1,102 @@
+"""The known hazards: what a day's chance of leaving, buying more or converting depends on."""
+
+import numpy as np
+
+from simulation.kinds import Flags, Floats, Ints
+
+CAP = 0.5  # no day is more certain than this
+
+# By hidden state (2 x level + friction), per day, before the customer's own factors.
+_LEAVE_BY_LEVEL = np.array([0.0056, 0.0023, 0.00075, 0.00024, 0.00009])
+FRICTION_LEAVES = 2.2
+LEAVE = np.repeat(_LEAVE_BY_LEVEL, 2) * np.tile([1.0, FRICTION_LEAVES], 5)
+
+_GROW_BY_LEVEL = np.array([0.00002, 0.00007, 0.00028, 0.00070, 0.00150])
+FRICTION_GROWS = 0.4
+GROW = np.repeat(_GROW_BY_LEVEL, 2) * np.tile([1.0, FRICTION_GROWS], 5)
+
+SHRINK = np.repeat(np.array([0.00080, 0.00050, 0.00018, 0.00006, 0.00003]), 2)
+
+_CONVERT_BY_LEVEL = np.array([0.00003, 0.00015, 0.00060, 0.00160, 0.00380])
+CONVERT = np.repeat(_CONVERT_BY_LEVEL, 2) * np.tile([1.0, 0.6], 5)
+TRIAL_CONVERTS = np.repeat(np.array([0.03, 0.12, 0.30, 0.50, 0.70]), 2)
+
+TRIAL_DAYS = 14
+AT_ONCE = 0.10  # share of cancellations that do not wait for the end of the paid period
+
+RETRY_AFTER = (3, 7, 14, 21)  # days after a failed payment
+DUNNING_DAYS = 30
+# By way of paying: transfer, card, weak card.
+FAILS = np.array([0.008, 0.014, 0.085])
+RETRY_SUCCEEDS = np.array([0.55, 0.38, 0.22])
+
+RETURN_WINDOW = 240  # days after which nobody comes back
+RETURN_VOLUNTARY = 0.0006  # per day
+RETURN_UNPAID = 0.0025
+
+
+def churn_scale(risk: Floats, annual: Flags, days_to_end: Ints, tenure: Ints) -> Floats:
+    """The factor on `LEAVE` that does not depend on the hidden state.
+
+    Parameters
+    ----------
+    risk : array of shape (n,)
+        The customer's own factor: plan and price at entry, channel, segment, luck.
+    annual : array of shape (n,)
+        Whether the term is a year; those decide near its end.
+    days_to_end : array of shape (n,)
+        Days until the paid period ends, at least 1.
+    tenure : array of shape (n,)
+        Days since the subscription was first paid.
+
+    Returns
+    -------
+    array of shape (n,)
+    """
+    nearing = np.clip((75.0 - days_to_end) / 75.0, 0.0, 1.0)
+    term = np.where(annual, 0.15 + 3.0 * nearing, np.where(days_to_end <= 5, 1.6, 0.9))
+    early = 1.0 + 1.2 * np.exp(-tenure / 75.0)
+    scale: Floats = risk * term * early
+    return scale
+
+
+def growth_scale(growth: Floats, plan: Ints, tenure: Ints) -> Floats:
+    """The factor on `GROW`: smaller plans have further to go, the first month is quiet."""
+    headroom = np.array([0.0, 1.25, 1.0, 0.75])[plan]
+    scale: Floats = growth * headroom * np.clip(tenure / 60.0, 0.2, 1.0)
+    return scale
+
+
+def conversion_scale(appetite: Floats, age: Ints) -> Floats:
+    """The factor on `CONVERT`: who has not bought early buys seldom."""
+    scale: Floats = appetite * (0.5 + 1.5 * np.exp(-age / 60.0))
+    return scale
+
+
+def daily(by_state: Floats, scale: Floats) -> Floats:
+    """A day's probability from a rate by state and a factor, never above `CAP`."""
+    return np.minimum(by_state * scale, CAP)
+
+
+def unpaid_for_good(payer: Ints, retries_left: Ints | int = len(RETRY_AFTER)) -> Floats:
+    """Probability that no retry that is left succeeds."""
+    lost: Floats = (1.0 - RETRY_SUCCEEDS[payer]) ** retries_left
+    return lost
+
+
+def retries_left(days_overdue: Ints) -> Ints:
+    """Retries still to come at the start of a day, so many days after the failure."""
+    left: Ints = (np.array(RETRY_AFTER) >= days_overdue[:, None]).sum(axis=1)
+    return left
+
+
+def return_rate(unpaid: Flags, days_gone: Ints) -> Floats:
+    """A day's probability of coming back."""
+    rate = np.where(unpaid, RETURN_UNPAID, RETURN_VOLUNTARY)
+    soon: Floats = np.where((days_gone >= 2) & (days_gone <= RETURN_WINDOW), rate, 0.0)
+    return soon
+
+
+def stays_away(rate: float, grace_days: int) -> float:
+    """Probability of no return within the grace after the end; returns begin on its second day."""
+    return float((1.0 - rate) ** (grace_days - 1))
