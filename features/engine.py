@@ -6,6 +6,7 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
+import pyarrow as pa
 
 from features.tables import TABLES, Column
 
@@ -66,10 +67,16 @@ def tables_of(frames: Mapping[str, pd.DataFrame]) -> Tables:
         data = data.assign(known_at=data["known_at"] if "known_at" in data else data["occurred_at"])
         known = {column.name: column for column in TABLES[name].columns}
         schema = {c: _ibis_type(known[c]) for c in data.columns if c in known}
-        raw = connection.create_table(f"raw_{name}", data)
+        connection.con.register(name, pa.Table.from_pandas(data, preserve_index=False))
+        raw = connection.table(name)
         casts = {c: raw[c].cast(kind) for c, kind in schema.items()}
-        tables[name] = connection.create_table(name, raw.mutate(**casts))
+        tables[name] = raw.mutate(**casts)
     return Tables(connection, tables)
+
+
+def to_frame(table: ir.Table) -> pd.DataFrame:
+    """A small table as pandas: moments to the microsecond, missing text as None or NaN."""
+    return table.to_pyarrow().to_pandas()
 
 
 def _ibis_type(column: Column) -> str:

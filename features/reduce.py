@@ -74,7 +74,7 @@ def reduce_distinct(
 def _placed(table: ir.Table, grid: Grid, customers: pa.Array) -> ir.Table:
     """The rows any as-of may see, each with its interval and the as-of that first sees it."""
     unit, frame = grid.lookup()
-    lookup = ibis.memtable(frame)
+    lookup = ibis.memtable(pa.Table.from_pandas(frame, preserve_index=False))
     last = np.datetime64(int(grid.as_of[-1]), "us").item()
     rows = table.filter(table.occurred_at < last, table.known_at < last)
     if len(customers) <= FEW_CUSTOMERS:
@@ -126,7 +126,7 @@ def integers(column: pa.Array) -> np.ndarray:
         known = np.asarray(column.is_valid())
         return np.where(known, microseconds(column.to_numpy(zero_copy_only=False)), 0)
     if pa.types.is_decimal(column.type):
-        column = pc.fill_null(column, 0).cast(pa.decimal128(38, 6))
+        column = pc.fill_null(column, 0)
         words = np.frombuffer(column.buffers()[1], dtype=np.int64).reshape(-1, 2)
         words = words[column.offset : column.offset + len(column)]
         if np.any(words[:, 1] != words[:, 0] >> 63):

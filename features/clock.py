@@ -1,0 +1,131 @@
+"""Which moments are scored, and who is due at each: calendar grids and anchors."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from features.engine import Tables, open_tables, to_frame
+from features.grid import microseconds
+from features.project import AsOf, Target
+from features.staging import Staged
+
+WARM_UP_DAYS = 90  # history before the first as-of of a grid that names no start
+_STEP = {"day": "D", "week": "W-MON", "month": "MS"}
+
+
+def as_of_dates(staged: Staged, target: Target) -> list[datetime]:
+    """Every moment of the target's grid, oldest first, up to and with `data_end`, mature or not.
+
+    A grid that names no start begins 90 days after the first fact; borders of days, weeks and
+    months are those of the project's time zone, the moments are UTC.
+    """
+    when, end = target.as_of, pd.Timestamp(staged.data_end)
+    if when.dates:
+        named = {*when.dates, *target.split.train, *target.split.test}
+        return sorted(moment for moment in named if pd.Timestamp(moment) <= end)
+    zone = staged.project.timezone
+    start = pd.Timestamp(when.start) if when.start else _first_fact(staged) + _warm_up(when)
+    last = min(end, pd.Timestamp(when.end)) if when.end else end
+    grid = pd.date_range(
+        start.tz_localize("UTC").tz_convert(zone).normalize(),
+        last.tz_localize("UTC").tz_convert(zone),
+        freq=_STEP[step(when)],
+    )
+    moments = {m.tz_convert("UTC").tz_localize(None).to_pydatetime() for m in grid}
+    moments |= {*target.split.train, *target.split.test}
+    return sorted(moment for moment in moments if start <= pd.Timestamp(moment) <= end)
+
+
+def step(when: AsOf) -> str:
+    """How far apart the moments are; anchored targets are looked at daily unless they say."""
+    if when.anchor is not None and "every" not in when.model_fields_set:
+        return "day"
+    return when.every
+
+
+def _warm_up(when: AsOf) -> pd.Timedelta:
+    return pd.Timedelta(days=0 if when.anchor else WARM_UP_DAYS)
+
+
+def _first_fact(staged: Staged) -> pd.Timestamp:
+    """The oldest dated fact; the customers table only when there is no other."""
+    periods = {name: first for name, (first, _) in staged.periods.items()}
+    facts = [first for name, first in periods.items() if name not in ("customers", "plans")]
+    return pd.Timestamp(min(facts or periods.values()))
+
+
+def pairs_at(staged: Staged, target: Target, dates: Sequence[datetime]) -> pd.DataFrame:
+    """The (customer, as-of) pairs to look at; columns `customer_id` and `as_of`, sorted by as-of.
+
+    Calendar targets take every customer known before the date, anchored ones only those due.
+    """
+    tables = open_tables(staged.tables)
+    moments = pd.DatetimeIndex(sorted(set(dates))).astype("datetime64[us]")
+    if target.as_of.anchor is not None:
+        return _anchored(tables, target.as_of, moments)
+    rows = _customers(tables)
+    seen = np.searchsorted(microseconds(moments), rows["seen"].to_numpy(), side="right")
+    parts = [
+        pd.DataFrame({"customer_id": rows["customer_id"].to_numpy()[seen <= k], "as_of": moment})
+        for k, moment in enumerate(moments)
+    ]
+    none = pd.DataFrame({"customer_id": pd.Series(dtype="str"), "as_of": moments[:0]})
+    return pd.concat(parts or [none], ignore_index=True)
+
+
+def due(staged: Staged, target: Target, as_of: datetime) -> set[str] | None:
+    """Who is due at a moment; None for calendar targets, where everybody is."""
+    if target.as_of.anchor is None:
+        return None
+    return set(pairs_at(staged, target, [as_of])["customer_id"])
+
+
+def _customers(tables: Tables) -> pd.DataFrame:
+    """Each customer, sorted, with the microsecond it was first seen and known (0 when undated)."""
+    table = tables["customers"]
+    clocks = [c for c in ("occurred_at", "known_at") if c in table.columns]
+    rows = to_frame(table.select("customer_id", *clocks))
+    rows["seen"] = 0
+    for clock in clocks:
+        moment = microseconds(rows[clock].fillna(pd.Timestamp(0)))
+        rows["seen"] = np.maximum(rows["seen"], moment)
+    return rows.groupby("customer_id", sort=True)["seen"].min().reset_index()
+
+
+def _anchored(tables: Tables, when: AsOf, moments: pd.DatetimeIndex) -> pd.DataFrame:
+    """Customers whose newest anchor, so many days on, falls into the step that ends at a moment."""
+    assert when.anchor is not None
+    starts = _starts(tables, when)
+    at = starts["occurred_at"] + pd.Timedelta(days=when.after_days)
+    place = np.searchsorted(microseconds(moments), microseconds(at), side="left")
+    steps = {"day": 1, "week": 7, "month": 31}
+    inside = place < len(moments)
+    as_of = moments.to_numpy()[np.minimum(place, len(moments) - 1)]
+    inside &= as_of - at.to_numpy() < np.timedelta64(steps[step(when)], "D")
+    following = starts.groupby("customer_id")["occurred_at"].shift(-1)
+    newest = following.isna().to_numpy() | (following.to_numpy() >= as_of)
+    known = starts["known_at"].to_numpy() < as_of
+    keep = inside & newest & known & starts["anchors"].to_numpy(bool)
+    pairs = pd.DataFrame({"customer_id": starts["customer_id"], "as_of": as_of})[keep]
+    return pairs.sort_values(["as_of", "customer_id"], ignore_index=True).drop_duplicates()
+
+
+def _starts(tables: Tables, when: AsOf) -> pd.DataFrame:
+    """Every start of the anchor table (of a customer, a subscription, an order), in time order."""
+    assert when.anchor is not None
+    table = tables[when.anchor]
+    if when.where is None:
+        marked = table.mutate(anchors=True)
+    else:
+        view = table.alias("anchor_rows")
+        marked = view.sql(f"SELECT *, coalesce(({when.where}), false) AS anchors FROM anchor_rows")
+    columns = ["customer_id", "occurred_at", "known_at", "anchors"]
+    if when.anchor == "subscriptions":
+        columns.append("subscription_id")
+    rows = to_frame(marked.select(columns)).dropna(subset=["occurred_at"])
+    rows = rows.sort_values(["customer_id", "occurred_at"], kind="stable", ignore_index=True)
+    if when.anchor == "subscriptions":
+        rows = rows.drop_duplicates("subscription_id", ignore_index=True)
+    return rows

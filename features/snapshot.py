@@ -1,0 +1,62 @@
+"""A data set without history: one row per customer, no windows, labels out of the source."""
+
+import numpy as np
+import pandas as pd
+
+from features.built import Built
+from features.catalogue import attribute_features
+from features.engine import Tables, to_frame
+from features.project import Project
+
+_MOMENTS = (
+    "first_seen_at",
+    "last_fact_at",
+    "first_paid_at",
+    "last_order_at",
+    "last_activity_at",
+    "coverage_started_at",
+    "renewal_at",
+)
+
+
+def is_snapshot(tables: Tables) -> bool:
+    """Whether the company's only facts are a snapshot."""
+    facts = set(tables) - {"customers", "plans", "snapshots", "costs", "fx_rates"}
+    return "snapshots" in tables and not facts
+
+
+def build_snapshot(tables: Tables, project: Project) -> Built:
+    """Every customer of the snapshot, by id; the label columns are in the state."""
+    table = tables["snapshots"]
+    rows = to_frame(table).sort_values("customer_id", ignore_index=True)
+    attributes = attribute_features(tables, project)
+    columns = {}
+    for column, feature in attributes.items():
+        values = rows[column]
+        if feature.kind == "number":
+            columns[feature.name] = values.astype("float64").to_numpy()
+        else:
+            columns[feature.name] = values.astype(object).where(values.notna(), None).to_numpy()
+    as_of = rows["as_of"] if "as_of" in rows else pd.Series(pd.NaT, rows.index)
+    keys = pd.DataFrame({"customer_id": rows["customer_id"], "as_of": as_of.astype("datetime64[us]")})
+    state = _state(rows, project)
+    catalogue = tuple(f for f in attributes.values() if "snapshots" in f.tables)
+    return Built(keys, pd.DataFrame(columns), state, catalogue)
+
+
+def _state(rows: pd.DataFrame, project: Project) -> pd.DataFrame:
+    """What eligibility and value read; label columns keep their names."""
+    n_rows = len(rows)
+    state = pd.DataFrame({m: np.full(n_rows, np.datetime64("NaT", "us")) for m in _MOMENTS})
+    mrr = rows["mrr"].astype("float64") if "mrr" in rows else pd.Series(np.nan, rows.index)
+    state["mrr"] = mrr
+    state["value_per_month"] = mrr
+    state[["covered", "ever_covered"]] = True
+    state[["trialing", "end_announced", "objected"]] = False
+    for text in ("plan_id", "segment", "owner_id", "name", "country", "external_ids"):
+        state[text] = None
+    state["currency"] = project.currency
+    for target in project.targets.values():
+        if target.label is not None:
+            state[target.label] = rows[target.label].astype(object)
+    return state
