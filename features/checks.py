@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
+from features.project import Project
 from features.sources import literal, quote
 from features.tables import (
     INTERVALS,
@@ -15,7 +16,19 @@ from features.tables import (
     TICKET_CHANGES,
 )
 
+if TYPE_CHECKING:
+    from features.staging import Staged
+
 Level = Literal["error", "warning"]
+NEEDS: Mapping[str, str] = {  # kind of target -> the table that shows staying or leaving
+    "churn": "subscriptions",
+    "upsell": "subscriptions",
+    "cross_sell": "subscriptions",
+    "contraction": "subscriptions",
+    "conversion": "subscriptions",
+    "silence": "orders",
+    "inactivity": "usage",
+}
 
 ALLOWED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("subscriptions", "status"): SUBSCRIPTION_STATUSES,
@@ -46,7 +59,7 @@ NEVER_NEGATIVE: Mapping[tuple[str, str], str] = {
     ("snapshots", "mrr"): "TRUE",
 }
 BLOCKS: Mapping[str, str] = {
-    "customers": "everything about these customers",
+    "customers": "every feature and score of these customers",
     "plans": "plan features and prices taken from plans",
     "subscriptions": "coverage, MRR, and churn, upsell and conversion of these customers",
     "invoices": "billing features",
@@ -62,22 +75,22 @@ BLOCKS: Mapping[str, str] = {
     "snapshots": "scoring these customers",
 }
 SAYS: Mapping[str, str] = {
-    "missing_value": "have no value",
-    "not_timestamp": "are not a date (expected YYYY-MM-DD, with a time or not)",
-    "not_decimal": "are not a number",
-    "not_number": "are not a number",
-    "not_integer": "are not a whole number",
-    "not_boolean": "are neither true nor false",
-    "not_string": "are not a text",
-    "unknown_customer": "name a customer that is not in customers",
-    "duplicate_key": "repeat a key",
-    "negative": "are negative",
-    "in_future": "lie at or after data_end",
-    "before_start": "end before they start",
-    "malformed": "do not have the header's number of values",
-    "not_understood": "could not be read as the expressions need",
-    "repeats": "repeat another row exactly and are kept (deduplicate = true drops them)",
-    "empty": "no rows are left",
+    "missing_value": "without a value",
+    "not_timestamp": "with a value that is not a date (YYYY-MM-DD, a time may follow)",
+    "not_decimal": "with a value that is not a number",
+    "not_number": "with a value that is not a number",
+    "not_integer": "with a value that is not a whole number",
+    "not_boolean": "with a value that is neither true nor false",
+    "not_string": "with a value that is not a text",
+    "not_allowed": "with a value that is not allowed",
+    "unknown_customer": "with a customer that is not in customers",
+    "duplicate_key": "with a key that came before",
+    "negative": "with a negative value",
+    "in_future": "at or after data_end",
+    "before_start": "with an end before the start",
+    "malformed": "without the header's number of values",
+    "repeats": "exactly like another row, kept (deduplicate = true drops them)",
+    "empty": "left",
 }
 
 
@@ -157,28 +170,86 @@ def finding(
     table: str,
     fault: str,
     count: int,
-    examples: Sequence[str],
+    examples: Sequence[str] = (),
     *,
-    level: Level,
     values: Sequence[str] = (),
+    share: float | None = None,
+    limit: float = 0.0,
 ) -> Finding:
-    """The finding of a fault `column: code`."""
-    column, _, code = fault.partition(": ")
-    says = SAYS.get(code, code)
+    """The finding of a fault `column: code`, in one line.
+
+    Parameters
+    ----------
+    examples : sequence of str
+        Keys of the first rows.
+    values : sequence of str
+        What came in place of a value that could be read.
+    share : float or None
+        Of the table's rows that are bad; given when it exceeds `limit`, and then an error.
+    """
+    column, _, code = fault.rpartition(": ")
+    says = SAYS[code]
     if code == "not_allowed":
-        says = f"are not one of {', '.join(ALLOWED[table, column])}"
+        says += f" (allowed: {', '.join(ALLOWED[table, column])})"
     if code == "negative" and table == "orders":
-        says += " and not marked is_return"
+        says += " that is not marked is_return"
     came = f" ({', '.join(repr(value) for value in values)})" if values else ""
     shown = f", e.g. {', '.join(examples)}" if examples else ""
+    level: Level = "warning" if share is None else "error"
+    where = f"{table}.{column}" if column else table
     rows = "row" if count == 1 else "rows"
-    lead = "" if code == "empty" else f"{count} {rows} "
-    effect = "stops" if level == "error" else "left out of"
-    if code in {"repeats", "empty"} and level == "warning":
-        effect = "touches" if code == "repeats" else "no"
-    text = (
-        f"{level}: {table}.{column}: {lead}{says}{came}{shown}; {effect} {BLOCKS[table]}"
-        if column
-        else f"{level}: {table}: {lead}{says}{came}{shown}; {effect} {BLOCKS[table]}"
-    )
+    effect = _effect(table, code, share, limit)
+    text = f"{level}: {where}: {count} {rows} {says}{came}{shown}; {effect}"
     return Finding(level, table, column, code, count, tuple(examples), text)
+
+
+def _effect(table: str, code: str, share: float | None, limit: float) -> str:
+    """What a fault blocks."""
+    if code == "repeats":
+        return f"counted in {BLOCKS[table]}"
+    if code == "empty":
+        return f"blocks {BLOCKS[table]}" if share is not None else f"no {BLOCKS[table]}"
+    if share is None:
+        return f"left out of {BLOCKS[table]}"
+    return (
+        f"blocks {BLOCKS[table]}: {100 * share:.4g} % of {table} is bad, "
+        f"limits.quarantine_share allows {100 * limit:.4g} %"
+    )
+
+
+def empty_table(table: str, count: RowCount, *, is_needed: bool) -> list[Finding]:
+    """The finding of a table without a usable row; an error where the project needs it."""
+    if count.used or (count.quarantined and not is_needed):
+        return []
+    return [finding(table, ": empty", 0, share=1.0 if is_needed else None)]
+
+
+def needed_tables(project: Project) -> dict[str, str]:
+    """Tables that a project cannot do without, each with what needs it."""
+    needed = {} if "snapshots" in project.sources else {"customers": "every project"}
+    for name, target in project.targets.items():
+        if "snapshots" in project.sources and target.label is not None:
+            needed["snapshots"] = f"targets.{name}"
+            continue
+        needed[NEEDS[target.kind]] = f"targets.{name} (kind {target.kind})"
+        if target.as_of.anchor is not None:
+            needed[target.as_of.anchor] = f"targets.{name}.as_of.anchor"
+    return needed
+
+
+def report_lines(staged: "Staged") -> list[str]:
+    """The report of a check, line by line: rows and period per table, unused, findings."""
+    width = max(len(name) for name in staged.counts)
+    lines = []
+    for name, count in staged.counts.items():
+        period = staged.periods.get(name)
+        span = f"  {period[0]:%Y-%m-%d} to {period[1]:%Y-%m-%d}" if period else ""
+        lines.append(
+            f"{name:<{width}}  {count.rows_in:,} rows in = {count.used:,} used"
+            f" + {count.filtered:,} filtered + {count.quarantined:,} quarantined{span}"
+        )
+    if staged.known_until is not None:
+        lines.append(f"data_end {staged.known_until:%Y-%m-%d %H:%M} UTC (exclusive)")
+    lines += [f"not used: {label}: {', '.join(c)}" for label, c in staged.unused.items()]
+    lines += [f"note: {note}" for note in staged.notes]
+    return lines + [one.text for one in staged.findings]

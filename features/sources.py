@@ -1,6 +1,7 @@
 """Finding and reading the files of a source: each becomes a DuckDB view with its rows numbered."""
 
 import csv
+import difflib
 import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,6 +51,16 @@ def literal(value: object) -> str:
     if isinstance(value, int | float):
         return repr(value)
     return "'" + str(value).replace("'", "''") + "'"
+
+
+def missing_column(raw: RawSource, wanted: str, column: str) -> SourceError:
+    """The error of a column that the file does not have, with the nearest that it has."""
+    folded = {name.lower(): name for name in raw.columns}
+    near = difflib.get_close_matches(column.lower(), folded, n=1)
+    hint = f"; did you mean {folded[near[0]]!r}?" if near else ""
+    return SourceError(
+        f"{raw.label}: no column {column!r} for {wanted}; it has {', '.join(raw.columns)}{hint}"
+    )
 
 
 def find_files(project: Project, table: str, source: Source) -> tuple[Path, ...]:
@@ -156,7 +167,7 @@ def _columns(
         described = con.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(path)})").fetchall()
         names = {row[0] for row in described}
         if len(files) > 1 and wanted - names:
-            missing = sorted(wanted - names)[0]
+            missing = min(wanted - names)
             raise SourceError(
                 f"sources.{table}: {file.name} lacks column {missing!r}; it has {sorted(names)}"
             )
@@ -182,7 +193,7 @@ def _guess_delimiter(line: str) -> str:
     return max(DELIMITERS, key=line.count)
 
 
-def read_header(file: Path, delimiter: str | None = None, header: bool = True) -> list[str]:
+def read_header(file: Path, delimiter: str | None = None, *, header: bool = True) -> list[str]:
     """Column names of a text file; `column0`, `column1`, ... when it has no header."""
     line = _head(file)
     delimiter = delimiter or _guess_delimiter(line)
@@ -202,7 +213,7 @@ def _parse_text(
 ) -> str:
     """Parse one text file into Parquet; SQL over the lines that are not rows comes back."""
     try:
-        names = read_header(file, source.delimiter, source.header)
+        names = read_header(file, source.delimiter, header=source.header)
     except (UnicodeDecodeError, OSError, csv.Error) as error:
         raise SourceError(f"cannot read {file.name} as text: {error}") from error
     if not names:

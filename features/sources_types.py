@@ -48,7 +48,7 @@ def is_text(kind: str) -> bool:
 
 def is_number(kind: str) -> bool:
     """Whether a DuckDB type holds numbers."""
-    return kind.split("(")[0] in _NUMBERS
+    return kind.partition("(")[0] in _NUMBERS
 
 
 def present(value: str, kind: str) -> str:
@@ -61,7 +61,7 @@ def present(value: str, kind: str) -> str:
 
 
 def cast(value: str, kind: str, wanted: str, reading: Reading) -> str | None:
-    """SQL of a present value in the wanted type, null where it is not one; None: it never can be."""
+    """SQL of a present value in the wanted type, null where it is none; None: never possible."""
     return {
         "string": _string,
         "timestamp": _timestamp,

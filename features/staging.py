@@ -1,4 +1,4 @@
-"""Staging: every source read, mapped, checked and written as canonical Parquet, with nothing lost."""
+"""Staging: every source read, mapped, checked and written as canonical Parquet, none lost."""
 
 import hashlib
 import json
@@ -14,13 +14,14 @@ from zoneinfo import ZoneInfo
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from features.checks import Finding, RowCount
+from features.checks import Finding, RowCount, empty_table, needed_tables
 from features.errors import ProjectError, SourceError
 from features.project import Project
 from features.sources import open_source
-from features.sources_map import map_source
+from features.sources_map import Mapped, map_source
 from features.sources_types import Reading
 from features.staging_table import StagingTable
+from features.staging_write import Written, write_quarantine, write_table
 
 FORMAT = 1
 Progress = Callable[[str], None]
@@ -96,30 +97,50 @@ def _stage(con: DuckDBPyConnection, project: Project, scratch: Path, say: Progre
     folder.mkdir()
     shutil.rmtree(quarantine, ignore_errors=True)
     quarantine.mkdir()
-    reading = project.timezone
-    labels = tuple({t.label for t in project.targets.values() if t.label is not None})
-    tables = []
-    for name in _order(project):
-        say(f"reading {name}")
-        mapped = []
-        for position, source in enumerate(project.sources[name]):
-            raw = open_source(con, project, name, position, scratch)
-            how = Reading(reading, source.date_format)
-            mapped.append(map_source(con, raw, how, labels if name == "snapshots" else ()))
-        tables.append(StagingTable(con, project, name, tuple(mapped)))
+    mapped = _map_all(con, project, scratch, say)
+    tables = [StagingTable(con, project, name, sources) for name, sources in mapped.items()]
     known_until = _known_until(project, tables)
+    needed = needed_tables(project)
     findings: list[Finding] = []
     for table in tables:
         say(f"checking {table.name}")
         findings += table.check(known_until)
-        table.quarantine(quarantine / f"{table.name}.parquet")
-    _stop_on_errors(findings)
+        findings += empty_table(table.name, table.count, is_needed=table.name in needed)
+        write_quarantine(table, quarantine / f"{table.name}.parquet")
+    _stop([one.text for one in findings if one.level == "error"], [one.text for one in findings])
+    written = {}
     for table in tables:
         say(f"writing {table.name}")
-        table.write(folder / f"{table.name}.parquet", known_until)
-    staged = _account(project, tables, tuple(findings), known_until)
+        written[table.name] = write_table(table, folder / f"{table.name}.parquet", known_until)
+    staged = _account(project, tables, written, tuple(findings), known_until)
     (folder / "staged.json").write_text(json.dumps(_as_json(staged), indent=1), encoding="utf-8")
     return staged
+
+
+def _map_all(
+    con: DuckDBPyConnection, project: Project, scratch: Path, say: Progress
+) -> dict[str, tuple[Mapped, ...]]:
+    """Every source mapped; all that cannot be are told at once."""
+    labels = tuple(sorted({t.label for t in project.targets.values() if t.label is not None}))
+    mapped: dict[str, tuple[Mapped, ...]] = {}
+    faults = [
+        f"sources.{name}: missing, needed by {by}"
+        for name, by in needed_tables(project).items()
+        if name not in project.sources
+    ]
+    for name in _order(project):
+        say(f"reading {name}")
+        for position, source in enumerate(project.sources[name]):
+            how = Reading(project.timezone, source.date_format)
+            try:
+                raw = open_source(con, project, name, position, scratch)
+                one = map_source(con, raw, how, labels if name == "snapshots" else ())
+            except SourceError as error:
+                faults.append(str(error))
+                continue
+            mapped[name] = (*mapped.get(name, ()), one)
+    _stop(faults, [f"error: {fault}" for fault in faults])
+    return mapped
 
 
 def _order(project: Project) -> list[str]:
@@ -127,13 +148,11 @@ def _order(project: Project) -> list[str]:
     return sorted(project.sources, key=lambda name: (name != "customers", name))
 
 
-def _stop_on_errors(findings: list[Finding]) -> None:
-    errors = [one for one in findings if one.level == "error"]
+def _stop(errors: list[str], lines: list[str]) -> None:
+    """Raise the first error, counting the others; `lines` has them all."""
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise SourceError(
-            errors[0].text.removeprefix("error: ") + more, lines=[one.text for one in findings]
-        )
+        raise SourceError(errors[0].removeprefix("error: ") + more, lines=lines)
 
 
 def _known_until(project: Project, tables: list[StagingTable]) -> datetime | None:
@@ -152,10 +171,12 @@ def _known_until(project: Project, tables: list[StagingTable]) -> datetime | Non
 def _account(
     project: Project,
     tables: list[StagingTable],
+    written: dict[str, Written],
     findings: tuple[Finding, ...],
     known_until: datetime | None,
 ) -> Staged:
-    parts = [FORMAT, str(known_until), *(f"{t.name}:{t.written}:{t.content}" for t in tables)]
+    parts = [FORMAT, str(known_until)]
+    parts += [f"{name}:{one.rows}:{one.content}" for name, one in sorted(written.items())]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
     return Staged(
         project=project,
@@ -164,8 +185,8 @@ def _account(
         findings=findings,
         fingerprint=digest,
         known_until=known_until,
-        periods={t.name: t.period for t in tables if t.period is not None},
-        rows={t.name: t.written for t in tables},
+        periods={name: one.period for name, one in written.items() if one.period is not None},
+        rows={name: one.rows for name, one in written.items()},
         unused={m.raw.label: m.unused for t in tables for m in t.mapped if m.unused},
         notes=tuple(note for t in tables for note in t.notes),
     )

@@ -1,276 +1,255 @@
-"""One table on its way from mapped sources to canonical Parquet: counted, checked, split, written."""
+"""One table between its sources and canonical Parquet: rows counted, judged, accounted for."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
 from duckdb import DuckDBPyConnection, Error
 
 from features.checks import Finding, RowCount, domain_fault, finding, future_fault
 from features.errors import SourceError
 from features.project import Project
-from features.sources import literal, quote
+from features.sources import quote
 from features.sources_map import Mapped
-from features.tables import TABLES
+from features.tables import TABLES, Table
 
-HIDDEN = ("_fault", "_value", "_source", "_file", "_row")
 EXAMPLES = 3
-REPEATS_SAMPLE = 5_000_000  # rows; larger tables are looked at in whole customers
+REPEATS_LOOKED_AT = 5_000_000  # rows; of larger tables whole customers are sampled
+_ORDER = "(_source, _file, _row)"
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What one scan tells about the mapped rows of a table."""
+
+    kept: int  # rows that the project file keeps
+    faulty: int
+    newest_known: datetime | None  # of rows without a fault, as are the next two
+    newest_occurred: datetime | None
+    newest_request: datetime | None
+
+
+@dataclass
 class StagingTable:
     """The rows of one canonical table over all its sources.
 
-    After `check`: `count`, `notes`; after `write`: `written`, `period`, `content`.
+    The view `judged_NAME` holds them typed, with `_fault`; `check` makes `checked_NAME`, in which
+    rows of the future and repeated keys are faults as well.
     """
 
-    def __init__(
-        self, con: DuckDBPyConnection, project: Project, name: str, mapped: tuple[Mapped, ...]
-    ) -> None:
-        self.con, self.project, self.name, self.mapped = con, project, name, mapped
-        self.table = TABLES[name]
-        self.notes: list[str] = []
-        self.columns = self._columns()
-        self.has_periods = "ends_at" in self.columns
-        self._combine()
-        self.rows_in, self.kept, self.rejected = self._tally()
-        self.newest = self._newest()
+    con: DuckDBPyConnection
+    project: Project
+    name: str
+    mapped: tuple[Mapped, ...]
+    notes: list[str] = field(default_factory=list)
 
-    def _columns(self) -> dict[str, str]:
-        """Columns over all sources with canonical types, in canonical order."""
-        found: dict[str, str] = {}
-        for one in self.mapped:
-            found |= one.columns
-        if "starts_at" in found:
-            found |= {"occurred_at": "timestamp", "status": "string"}
-            del found["starts_at"]
-        if "occurred_at" in self.table.names and "known_at" in self.table.names:
-            found |= {"occurred_at": "timestamp", "known_at": "timestamp"}
-        order = [*self.table.names, *(n for n in found if n not in self.table.names)]
-        return {name: found[name] for name in order if name in found}
-
-    def _combine(self) -> None:
-        """The view `judged_NAME`: rows of all sources with the first fault of each."""
-        parts = " UNION ALL BY NAME ".join(_shaped(one) for one in self.mapped)
-        has_customers = "customers" in self.project.sources
-        fault = domain_fault(self.name, tuple(self.columns), has_customers=has_customers)
-        known = (
-            ", coalesce(known_at, occurred_at) AS known_at" if "known_at" in self.columns else ""
+    def __post_init__(self) -> None:
+        self.columns = _columns(self.table, self.mapped)
+        self._judge()
+        self.survey = self._survey()
+        self.rejected = sum(
+            self._count(f"FROM {m.raw.rejects}") for m in self.mapped if m.raw.rejects
         )
-        filled = _missing(self.columns, self.mapped)
+        self.rows_in = self.rejected + sum(self._count(f"FROM {m.raw.view}") for m in self.mapped)
+
+    @property
+    def table(self) -> Table:
+        """The declaration of the table."""
+        return TABLES[self.name]
+
+    @property
+    def newest(self) -> datetime | None:
+        """The newest moment at which a sound row became known; ends of periods do not count."""
+        if not self.table.has_customer:
+            return None
+        known = (self.survey.newest_known, self.survey.newest_request)
+        return max((moment for moment in known if moment is not None), default=None)
+
+    def _count(self, rest: str) -> int:
+        row = self.con.execute(f"SELECT count(*) {rest}").fetchone()
+        return int(row[0]) if row else 0
+
+    def _judge(self) -> None:
+        """Rows of all sources, `known_at` filled, with the first fault of each."""
+        rows = " UNION ALL BY NAME ".join(_rows_of(one) for one in self.mapped)
+        given = self.con.execute(f"DESCRIBE {rows}").fetchall()
+        absent = [name for name in self.columns if name not in {column[0] for column in given}]
+        filled = "".join(f", NULL::TIMESTAMP AS {quote(name)}" for name in absent)
+        fault = domain_fault(
+            self.name, tuple(self.columns), has_customers="customers" in self.project.sources
+        )
+        known = ", coalesce(known_at, occurred_at) AS known_at" if self._has("known_at") else ""
         self.con.execute(
-            f"CREATE VIEW judged_{self.name} AS SELECT * REPLACE ({fault} AS _fault{known}) FROM"
-            f" (SELECT *{filled} FROM ({parts}))"
+            f"CREATE VIEW judged_{self.name} AS SELECT * REPLACE ({fault} AS _fault{known})"
+            f" FROM (SELECT *{filled} FROM ({rows}))"
         )
         if self.name == "customers":
-            self.con.execute(
+            self._evaluate(
                 "CREATE TEMP TABLE known_customers AS SELECT DISTINCT customer_id"
                 " FROM judged_customers WHERE _fault IS NULL"
             )
 
-    def _one(self, sql: str) -> tuple[int, ...]:
+    def _has(self, column: str) -> bool:
+        return column in self.columns
+
+    def _evaluate(self, sql: str) -> DuckDBPyConnection:
+        """Run the first query that evaluates what the project file wrote."""
         try:
-            row = self.con.execute(sql).fetchone()
+            return self.con.execute(sql)
         except Error as error:
             message = str(error).splitlines()[0]
             raise SourceError(f"sources.{self.name}: cannot be evaluated: {message}") from error
-        return row or ()
 
-    def _tally(self) -> tuple[int, int, int]:
-        """Rows of the files, rows that the project file keeps, lines that are no rows."""
-        raw = sum(self._one(f"SELECT count(*) FROM {m.raw.view}")[0] for m in self.mapped)
-        kept = self._one(f"SELECT count(*) FROM judged_{self.name}")[0]
-        rejected = sum(
-            self._one(f"SELECT count(*) FROM {m.raw.rejects}")[0]
-            for m in self.mapped
-            if m.raw.rejects
+    def _survey(self) -> Survey:
+        newest = ", ".join(
+            f"max({name}) FILTER (_fault IS NULL)" if self._has(name) else "NULL"
+            for name in ("known_at", "occurred_at", "cancel_requested_at")
         )
-        return raw + rejected, kept, rejected
-
-    def _newest(self) -> datetime | None:
-        """The newest moment at which a sound row became known; ends of periods do not count."""
-        if "known_at" not in self.columns or not self.table.has_customer:
-            return None
-        known = "greatest(known_at, cancel_requested_at)" if self.has_cancel else "known_at"
-        row = self.con.execute(
-            f"SELECT max({known}) FROM judged_{self.name} WHERE _fault IS NULL"
+        row = self._evaluate(
+            f"SELECT count(*), count(_fault), {newest} FROM judged_{self.name}"
         ).fetchone()
-        return row[0] if row else None
-
-    @property
-    def has_cancel(self) -> bool:
-        """Whether sources say when an end was asked for."""
-        return "cancel_requested_at" in self.columns
+        return Survey(*row) if row else Survey(0, 0, None, None, None)
 
     def check(self, known_until: datetime | None) -> list[Finding]:
-        """Find every fault; afterwards the view `sound_NAME` holds the rows that have none."""
-        self._late(known_until)
-        self._repeated_keys()
-        findings = self._faults()
-        bad = sum(one.count for one in findings)
-        self.count = RowCount(
-            self.rows_in,
-            self.kept + self.rejected - bad,
-            self.rows_in - self.kept - self.rejected,
-            bad,
-        )
-        if not findings:
-            return self._repeats()
-        share = bad / (self.kept + self.rejected)
-        stops = share > self.project.limits.quarantine_share
-        return findings if not stops else [_as_error(one) for one in findings]
+        """Every fault of the table, and the account of its rows in `count`.
 
-    def _late(self, known_until: datetime | None) -> None:
-        fault = future_fault(self.name, tuple(self.columns), known_until) if known_until else None
+        Parameters
+        ----------
+        known_until : datetime or None
+            Exclusive end of what is known; None where nothing has a date.
+        """
+        late = self._add_late(known_until)
+        again = self._add_repeated_keys()
+        bad = self.rejected
+        if late or again or self.survey.faulty:
+            bad += self._count(f"FROM checked_{self.name} WHERE _fault IS NOT NULL")
+        looked_at = self.survey.kept + self.rejected
+        self.count = RowCount(self.rows_in, looked_at - bad, self.rows_in - looked_at, bad)
+        limit = self.project.limits.quarantine_share
+        share = bad / looked_at if looked_at and bad / looked_at > limit else None
+        findings = self._faults(share, limit) if bad else []
+        return findings + self._repeats()
+
+    def _add_late(self, known_until: datetime | None) -> bool:
+        """Rows of the future become faulty; whether there may be some."""
+        newest = (
+            self.survey.newest_known,
+            self.survey.newest_occurred,
+            self.survey.newest_request,
+        )
+        late = known_until is not None and any(m is not None and m >= known_until for m in newest)
+        fault = (
+            future_fault(self.name, tuple(self.columns), known_until)
+            if late and known_until is not None
+            else None
+        )
         replaced = f" REPLACE (coalesce(_fault, {fault}) AS _fault)" if fault else ""
         self.con.execute(
             f"CREATE VIEW dated_{self.name} AS SELECT *{replaced} FROM judged_{self.name}"
         )
+        return fault is not None
 
-    def _repeated_keys(self) -> None:
-        """Rows after the first of a key get the fault `duplicate_key`."""
-        key = [quote(column) for column in self.table.key if column in self.columns]
-        again = 0
-        if key:
-            again = self._one(
-                f"SELECT count(*) - count(DISTINCT hash({', '.join(key)})) FROM dated_{self.name}"
+    def _add_repeated_keys(self) -> bool:
+        """Sound rows after the first of a key become faulty; whether there are some."""
+        key = [quote(column) for column in self.table.key if self._has(column)]
+        repeated = bool(key) and bool(
+            self._count(  # equal hashes are rare enough to look twice
+                f"- count(DISTINCT hash({', '.join(key)})) FROM dated_{self.name}"
                 " WHERE _fault IS NULL"
-            )[0]
-        view = f"CREATE VIEW checked_{self.name} AS SELECT *"
-        if not again:
-            self.con.execute(f"{view} FROM dated_{self.name}")
-            return
+            )
+        )
         fault = (
             f"CASE WHEN _fault IS NULL AND row_number() OVER (PARTITION BY {', '.join(key)},"
-            " _fault IS NULL ORDER BY _source, _file, _row) > 1"
+            f" _fault IS NULL ORDER BY _source, _file, _row) > 1"
             f" THEN '{self.table.key[0]}: duplicate_key' ELSE _fault END"
+            if repeated
+            else "_fault"
         )
-        self.con.execute(f"{view} REPLACE ({fault} AS _fault) FROM dated_{self.name}")
+        self.con.execute(
+            f"CREATE VIEW checked_{self.name} AS SELECT * REPLACE ({fault} AS _fault)"
+            f" FROM dated_{self.name}"
+        )
+        return repeated
 
-    def _faults(self) -> list[Finding]:
+    def _faults(self, share: float | None, limit: float) -> list[Finding]:
         """One finding per fault, most rows first."""
-        key = self.table.key[0] if self.table.key else "customer_id"
-        shown = (
-            f"coalesce({quote(key)}::VARCHAR, 'row ' || (_row + 1))"
-            if key in self.columns
-            else "'row ' || (_row + 1)"
-        )
+        key = next((k for k in (*self.table.key, "customer_id") if self._has(k)), None)
+        row = "'row ' || (_row + 1)"
+        shown = f"coalesce({quote(key)}::VARCHAR, {row})" if key else row
         grouped = self.con.execute(
-            f"SELECT _fault, count(*) AS n, min_by({shown}, (_source, _file, _row), {EXAMPLES}),"
-            f" list_distinct(min_by(_value, (_source, _file, _row), {EXAMPLES}) FILTER (_value IS NOT NULL))"
-            f" FROM checked_{self.name} WHERE _fault IS NOT NULL GROUP BY _fault ORDER BY n DESC, _fault"
+            f"SELECT _fault, count(*) AS n, min_by({shown}, {_ORDER}, {EXAMPLES}),"
+            f" min_by(_value, {_ORDER}, {EXAMPLES}) FILTER (_value IS NOT NULL)"
+            f" FROM checked_{self.name} WHERE _fault IS NOT NULL"
+            " GROUP BY _fault ORDER BY n DESC, _fault"
         ).fetchall()
         found = [
-            finding(self.name, fault, n, examples, level="warning", values=sorted(values or ()))
+            finding(
+                self.name, fault, n, examples, values=_distinct(values), share=share, limit=limit
+            )
             for fault, n, examples, values in grouped
         ]
         if self.rejected:
-            views = " UNION ALL ".join(
-                f"FROM {m.raw.rejects}" for m in self.mapped if m.raw.rejects
-            )
-            lines = self.con.execute(
-                f"SELECT 'line ' || _row FROM ({views}) ORDER BY _file, _row LIMIT {EXAMPLES}"
-            ).fetchall()
+            lines = self._rejected_lines()
             found.append(
-                finding(
-                    self.name,
-                    "line: malformed",
-                    self.rejected,
-                    [one for (one,) in lines],
-                    level="warning",
-                )
+                finding(self.name, ": malformed", self.rejected, lines, share=share, limit=limit)
             )
         return found
 
+    def _rejected_lines(self) -> list[str]:
+        views = " UNION ALL ".join(f"FROM {m.raw.rejects}" for m in self.mapped if m.raw.rejects)
+        rows = self.con.execute(
+            f"SELECT 'line ' || _row FROM ({views}) ORDER BY _file, _row LIMIT {EXAMPLES}"
+        ).fetchall()
+        return [str(line) for (line,) in rows]
+
     def _repeats(self) -> list[Finding]:
-        return []
-
-    def quarantine(self, file: Path) -> None:
-        """Write the bad rows as they came, with the reason."""
-        if not self.count.quarantined:
-            return
-        parts = []
-        for one in self.mapped:
-            shown = ", ".join(f"r.{quote(c)}::VARCHAR AS {quote(c)}" for c in one.raw.columns)
-            parts.append(
-                f"SELECT b._fault AS reason, b._file AS source_file, b._row + 1 AS source_row, {shown}"
-                f" FROM (SELECT * FROM checked_{self.name} WHERE _fault IS NOT NULL AND _source ="
-                f" {one.raw.position}) b JOIN {one.raw.view} r USING (_file, _row)"
-            )
-            if one.raw.rejects:
-                parts.append(
-                    "SELECT reason, _file AS source_file, _row AS source_row, line AS source_line"
-                    f" FROM {one.raw.rejects}"
-                )
-        union = " UNION ALL BY NAME ".join(parts)
-        self.con.execute(f"COPY ({union}) TO {literal(file)} (FORMAT parquet)")
-
-    def write(self, file: Path, known_until: datetime | None) -> None:
-        """Write the sound rows as canonical Parquet, in the order they were read."""
-        names = [quote(name) for name in self.columns if name != "ends_at"]
-        rows = f"SELECT {', '.join(names)} FROM checked_{self.name} WHERE _fault IS NULL"
-        if self.has_periods:
-            rows = self._changes(names, known_until)
-        self.con.execute(f"COPY ({rows}) TO {literal(file)} (FORMAT parquet)")
-        dated = "occurred_at" in self.columns
-        span = "min(occurred_at), max(occurred_at)" if dated else "NULL, NULL"
-        row = self.con.execute(
-            f"SELECT count(*), sum(hash({', '.join(names)})), {span} FROM read_parquet({literal(file)})"
-        ).fetchone()
-        self.written, self.content, first, last = row or (0, 0, None, None)
-        self.period: tuple[datetime, datetime] | None = (first, last) if first else None
-
-    def _changes(self, names: Sequence[str], known_until: datetime | None) -> str:
-        """Periods as changes: each starts active, and ends when its end has become known."""
-        sound = f"(SELECT * FROM checked_{self.name} WHERE _fault IS NULL)"
-        cancel = "cancel_requested_at" if self.has_cancel else "NULL::TIMESTAMP"
-        known = f"least(coalesce({cancel}, ends_at), ends_at)"
-        start = {"cancel_requested_at": "NULL::TIMESTAMP"}
-        end = {
-            "occurred_at": "ends_at",
-            "known_at": known,
-            "status": f"CASE WHEN {cancel} IS NULL THEN 'expired' ELSE 'canceled' END",
-        }
-        limit = f" AND {known} < TIMESTAMP {literal(known_until)}" if known_until else ""
-        covered = (
-            f"EXISTS (FROM {sound} o WHERE o.subscription_id = p.subscription_id AND"
-            " o.occurred_at <= p.ends_at AND (o.ends_at > p.ends_at OR"
-            " (o.ends_at IS NULL AND o.occurred_at > p.occurred_at)))"
+        """Exact repeats where there is no key; in a large table estimated from whole customers."""
+        if self.table.key or all(one.raw.source.deduplicate for one in self.mapped):
+            return []
+        nth = 1 + self.count.used // REPEATS_LOOKED_AT
+        rows = (
+            f"(SELECT customer_id, hash({', '.join(quote(c) for c in self.columns)}) AS content"
+            f" FROM checked_{self.name} WHERE _fault IS NULL AND hash(customer_id) % {nth} = 0)"
         )
-        return (
-            f"{_replaced(names, start)} FROM {sound} UNION ALL {_replaced(names, end)}"
-            f" FROM {sound} p WHERE ends_at IS NOT NULL{limit} AND NOT {covered}"
-        )
+        repeats = nth * self._count(f"- count(DISTINCT content) FROM {rows}")
+        if not repeats:
+            return []
+        examples = self.con.execute(
+            f"SELECT DISTINCT customer_id FROM {rows} GROUP BY customer_id, content"
+            f" HAVING count(*) > 1 ORDER BY customer_id LIMIT {EXAMPLES}"
+        ).fetchall()
+        if nth > 1:
+            self.notes.append(f"{self.name}: repeats are estimated from every {nth}th customer")
+        return [finding(self.name, ": repeats", repeats, [one for (one,) in examples])]
 
 
-def _replaced(names: Sequence[str], replaced: dict[str, str]) -> str:
-    """SELECT of columns, some with another value."""
-    bare = {name.strip('"'): name for name in names}
-    shown = [f"{replaced[n]} AS {q}" if n in replaced else q for n, q in bare.items()]
-    return "SELECT " + ", ".join(shown)
+def _distinct(values: list[str] | None) -> list[str]:
+    return list(dict.fromkeys(values or ()))
 
 
-def _shaped(one: Mapped) -> str:
+def _columns(table: Table, mapped: tuple[Mapped, ...]) -> dict[str, str]:
+    """Columns over all sources with canonical types, in canonical order."""
+    found: dict[str, str] = {}
+    for one in mapped:
+        for name, kind in one.columns.items():
+            if found.setdefault(name, kind) != kind:
+                found[name] = "string"  # an attribute that is a number in one file only
+    if "starts_at" in found:
+        found |= {"occurred_at": "timestamp", "status": "string"}
+        del found["starts_at"]
+    if {"occurred_at", "known_at"} <= set(table.names):
+        found |= {"occurred_at": "timestamp", "known_at": "timestamp"}
+    order = [*table.names, *(name for name in found if name not in table.names)]
+    return {name: found[name] for name in order if name in found}
+
+
+def _rows_of(one: Mapped) -> str:
     """A source's rows; a period is one row dated at its start, with `ends_at`."""
-    if one.raw.source.shape == "periods":
-        status = "coalesce(status, 'active')" if "status" in one.columns else "'active'"
-        dropped = "starts_at, status" if "status" in one.columns else "starts_at"
-        return (
-            f"SELECT * EXCLUDE ({dropped}), starts_at AS occurred_at, {status} AS status"
-            f" FROM {one.view}"
-        )
-    return f"FROM {one.view}"
-
-
-def _missing(columns: dict[str, str], mapped: tuple[Mapped, ...]) -> str:
-    """Columns that staging adds to rows that came without them."""
-    given = set().union(*(one.columns for one in mapped))
-    if any(one.raw.source.shape == "periods" for one in mapped):
-        given |= {"occurred_at", "status"}
-    absent = [name for name in ("occurred_at", "known_at") if name in columns and name not in given]
-    return "".join(f", NULL::TIMESTAMP AS {name}" for name in absent)
-
-
-def _as_error(one: Finding) -> Finding:
-    text = one.text.replace("warning: ", "error: ", 1).replace("; left out of ", "; stops ")
-    return Finding("error", one.table, one.column, one.code, one.count, one.examples, text)
+    if one.raw.source.shape != "periods":
+        return f"SELECT * FROM {one.view}"
+    has_status = "status" in one.columns
+    status = "coalesce(status, 'active')" if has_status else "'active'"
+    dropped = "starts_at, status" if has_status else "starts_at"
+    return (
+        f"SELECT * EXCLUDE ({dropped}), starts_at AS occurred_at, {status} AS status"
+        f" FROM {one.view}"
+    )

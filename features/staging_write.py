@@ -1,0 +1,107 @@
+"""Writing a checked table: sound rows as canonical Parquet, bad rows aside with the reason."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from features.sources import literal, quote
+from features.staging_table import StagingTable
+
+
+@dataclass(frozen=True)
+class Written:
+    """What one staged file holds; `content` does not depend on the order of rows."""
+
+    rows: int
+    content: int
+    period: tuple[datetime, datetime] | None  # first and last occurred_at
+
+
+def write_quarantine(table: StagingTable, file: Path) -> None:
+    """Write the bad rows as they came: `reason`, `source_file`, `source_row`, the file's columns.
+
+    A line that is no row has its text in `source_line` and its line number in `source_row`.
+    """
+    if not table.count.quarantined:
+        return
+    parts = []
+    for one in table.mapped:
+        shown = ", ".join(f"r.{quote(c)}::VARCHAR AS {quote(c)}" for c in one.raw.columns)
+        parts.append(
+            "SELECT b._fault AS reason, b._file AS source_file, b._row + 1 AS source_row,"
+            f" {shown} FROM (SELECT * FROM checked_{table.name} WHERE _fault IS NOT NULL"
+            f" AND _source = {one.raw.position}) b JOIN {one.raw.view} r USING (_file, _row)"
+        )
+        if one.raw.rejects:
+            parts.append(
+                "SELECT reason, _file AS source_file, _row AS source_row, line AS source_line"
+                f" FROM {one.raw.rejects}"
+            )
+    table.con.execute(
+        f"COPY (SELECT * FROM ({' UNION ALL BY NAME '.join(parts)})"
+        f" ORDER BY source_file, source_row) TO {literal(file)} (FORMAT parquet)"
+    )
+
+
+def write_table(table: StagingTable, file: Path, known_until: datetime | None) -> Written:
+    """Write the sound rows as canonical Parquet."""
+    names = [name for name in table.columns if name != "ends_at"]
+    sound = f"(SELECT * FROM checked_{table.name} WHERE _fault IS NULL)"
+    rows = f"SELECT {_list(names)} FROM {sound}"
+    if "ends_at" in table.columns:
+        rows = _changes(table, names, sound, known_until)
+    table.con.execute(f"COPY ({rows}) TO {literal(file)} (FORMAT parquet)")
+    dated = "occurred_at" in names
+    span = "min(occurred_at), max(occurred_at)" if dated else "NULL, NULL"
+    row = table.con.execute(
+        f"SELECT count(*), coalesce(sum(hash({_list(names)})), 0), {span}"
+        f" FROM read_parquet({literal(file)})"
+    ).fetchone()
+    count, content, first, last = row or (0, 0, None, None)
+    return Written(count, int(content), (first, last) if first else None)
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(quote(name) for name in names)
+
+
+def _changes(
+    table: StagingTable, names: Sequence[str], sound: str, known_until: datetime | None
+) -> str:
+    """Periods as changes: active at the start, over at the end once the end is known.
+
+    An end that is neither announced nor reached by `known_until` is not known and not written,
+    nor is one at which another period of the same subscription goes on.
+    """
+    asked = "cancel_requested_at" if "cancel_requested_at" in names else "NULL::TIMESTAMP"
+    known = f"least(coalesce({asked}, ends_at), ends_at)"
+    start = {"cancel_requested_at": "NULL::TIMESTAMP"}
+    end = {
+        "occurred_at": "ends_at",
+        "known_at": known,
+        "status": f"CASE WHEN {asked} IS NULL THEN 'expired' ELSE 'canceled' END",
+    }
+    reached = f"{known} < TIMESTAMP {literal(known_until)}" if known_until else "TRUE"
+    running = table.con.execute(
+        f"SELECT count(*) FROM {sound} WHERE ends_at IS NOT NULL AND NOT {reached}"
+    ).fetchone()
+    if running and running[0]:
+        table.notes.append(
+            f"{table.name}: {running[0]:,} periods run beyond data_end; their end is not known yet"
+        )
+    goes_on = (
+        f"EXISTS (FROM {sound} o WHERE o.subscription_id = p.subscription_id"
+        " AND o.occurred_at <= p.ends_at AND (o.ends_at > p.ends_at"
+        " OR (o.ends_at IS NULL AND o.occurred_at > p.occurred_at)))"
+    )
+    return (
+        f"{_with(names, start)} FROM {sound} p UNION ALL {_with(names, end)} FROM {sound} p"
+        f" WHERE ends_at IS NOT NULL AND {reached} AND NOT {goes_on}"
+    )
+
+
+def _with(names: Sequence[str], replaced: dict[str, str]) -> str:
+    """SELECT of columns, some with another value."""
+    shown = [f"{replaced[n]} AS {quote(n)}" if n in replaced else quote(n) for n in names]
+    return "SELECT " + ", ".join(shown)
