@@ -37,7 +37,7 @@ class Dated:
 
 
 def date(rng: np.random.Generator, history: History, who: Traits) -> Dated:
-    """Moments within the day: what the calendar brings at billing time, decisions in the evening."""
+    """Moments of entries: what the calendar brings at billing time, decisions in the evening."""
     evening = 18 * HOUR + rng.integers(6 * HOUR, size=len(history.day))
     morning = who.bill_time[history.who]
     clock = np.where(np.isin(history.kind, EVENING), evening, morning)
@@ -71,6 +71,7 @@ def subscriptions(dated: Dated, who: Traits) -> dict[str, pa.Array]:
     term_end = np.where(trial, after.trial_end[row], after.period_end[row])
     term_end = np.where(ended, at, np.minimum(term_end, NEVER) * DAY + who.bill_time[customer])
     annual = after.annual[row] & ~free
+    reason = np.where(ended, rows.reason[row], len(REASONS))
     asked_for = np.isin(kind, CHOSEN)
     status = np.where(trial, 1, np.where(kind == entry.FAILED, 2, np.where(ended, 3, 0)))
     plan = np.where(free, 0, after.plan[row])
@@ -89,8 +90,8 @@ def subscriptions(dated: Dated, who: Traits) -> dict[str, pa.Array]:
         "current_period_end": arrow.moments(np.where(free, 0, term_end), ~free),
         "auto_renew": pa.array(~(asked_for | ended | free | trial)),
         "cancel_requested_at": arrow.moments(known, asked_for),
-        "end_reason": arrow.labels(np.where(ended, rows.reason[row], len(REASONS)), (*REASONS, None)),
-    }  # fmt: skip
+        "end_reason": arrow.labels(reason, (*REASONS, None)),
+    }
 
 
 def _bought_more(history: History) -> Flags:

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from simulation import billing, support
-from simulation.ledgers import costs_table, plans_table
 from simulation.kinds import DATA_END, add_months, month_starts
+from simulation.ledgers import costs_table, plans_table
 from simulation.life import live
 from simulation.people import customers_table, draw_traits
 from simulation.project_file import project_text
@@ -17,6 +17,7 @@ from simulation.truth import truth_table
 from simulation.usage import usage
 from simulation.write import Writer, clear
 
+MOST = 9_999_999  # ids have seven digits
 BLOCK = 1_000  # customers who live and are written together; part of what a seed means
 
 
@@ -38,9 +39,9 @@ def simulate(
     out : Path
         Made when missing; tables of an earlier company in it are replaced.
     customers : int
-        How many, including those who have not signed up for money.
+        How many, including those who never paid.
     months : int
-        Length of the history up to `data_end`, at least 1.
+        Length of the history up to `data_end`, 1 to 240.
     seed : int
         Not negative.
     progress : callable, optional
@@ -49,15 +50,11 @@ def simulate(
     Raises
     ------
     ValueError
-        A number below its least.
+        A number out of its range.
     """
-    for name, value, least in (
-        ("customers", customers, 1),
-        ("months", months, 1),
-        ("seed", seed, 0),
-    ):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}; got {value}")
+    _check("customers", customers, 1, MOST)
+    _check("months", months, 1, 240)
+    _check("seed", seed, 0, 2**63 - 1)
     out.mkdir(parents=True, exist_ok=True)
     clear(out)
     start = int(add_months(np.array([DATA_END]), -months)[0])
@@ -72,6 +69,11 @@ def simulate(
                 done = min(customers, (number + 1) * BLOCK)
                 progress(f"block {number + 1} of {blocks}: {done:,} customers written")
     (out / "retention.toml").write_text(project_text(start, DATA_END), encoding="utf-8")
+
+
+def _check(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ValueError(f"{name} must be from {least} to {most}; got {value}")
 
 
 def simulate_block(

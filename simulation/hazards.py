@@ -7,7 +7,7 @@ from simulation.kinds import Flags, Floats, Ints
 CAP = 0.5  # no day is more certain than this
 
 # By hidden state (2 x level + friction), per day, before the customer's own factors.
-_LEAVE_BY_LEVEL = np.array([0.0056, 0.0023, 0.00075, 0.00024, 0.00009])
+_LEAVE_BY_LEVEL = np.array([0.0037, 0.0014, 0.00044, 0.00014, 0.00005])
 FRICTION_LEAVES = 2.2
 LEAVE = np.repeat(_LEAVE_BY_LEVEL, 2) * np.tile([1.0, FRICTION_LEAVES], 5)
 
@@ -27,7 +27,7 @@ AT_ONCE = 0.10  # share of cancellations that do not wait for the end of the pai
 RETRY_AFTER = (3, 7, 14, 21)  # days after a failed payment
 DUNNING_DAYS = 30
 # By way of paying: transfer, card, weak card.
-FAILS = np.array([0.008, 0.014, 0.085])
+FAILS = np.array([0.010, 0.018, 0.110])
 RETRY_SUCCEEDS = np.array([0.55, 0.38, 0.22])
 
 RETURN_WINDOW = 240  # days after which nobody comes back
@@ -78,9 +78,15 @@ def daily(by_state: Floats, scale: Floats) -> Floats:
     return np.minimum(by_state * scale, CAP)
 
 
-def unpaid_for_good(payer: Ints, retries_left: Ints | int = len(RETRY_AFTER)) -> Floats:
-    """Probability that no retry that is left succeeds."""
-    lost: Floats = (1.0 - RETRY_SUCCEEDS[payer]) ** retries_left
+def unpaid_for_good(payer: Ints, retries: Ints | int) -> Floats:
+    """Probability that none of so many retries succeeds."""
+    lost: Floats = (1.0 - RETRY_SUCCEEDS[payer]) ** retries
+    return lost
+
+
+def bill_is_lost(payer: Ints) -> Floats:
+    """Probability that a bill fails and no retry succeeds."""
+    lost: Floats = FAILS[payer] * unpaid_for_good(payer, len(RETRY_AFTER))
     return lost
 
 

@@ -1,28 +1,15 @@
 """The lives of a block of customers, day by day: every event is drawn from a known hazard."""
 
+from collections.abc import Container
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from simulation import hazards, hidden
-from simulation import accounts as entry
-from simulation.accounts import Accounts, History, Log
-from simulation.kinds import (
-    FREE,
-    LEFT,
-    NEVER,
-    PAID,
-    TRIAL,
-    Bytes,
-    Flags,
-    Floats,
-    Ints,
-    months_between,
-)
+from simulation.accounts import Accounts, History
+from simulation.block import Block
+from simulation.kinds import NEVER, Bytes, Flags, Ints
 from simulation.people import Traits
-from simulation.plans import TOP
-
-UPGRADE_SHARE = 0.3  # of purchases of more; the rest are seats
 
 
 @dataclass(frozen=True)
@@ -35,6 +22,19 @@ class Paths:
     seats: Ints
     leaving: Flags  # an end is scheduled
 
+    @classmethod
+    def empty(cls, days: int, n: int) -> Self:
+        """Room for so many days of n customers."""
+        codes = [np.zeros((days, n), dtype=np.int8) for _ in range(3)]
+        seats = np.zeros((days, n), dtype=np.int64)
+        return cls(codes[0], codes[1], codes[2], seats, np.zeros((days, n), dtype=np.bool_))
+
+    def note(self, row: int, now: Accounts) -> None:
+        """Keep the start of a day."""
+        self.mode[row], self.state[row] = now.mode, now.state
+        self.plan[row], self.seats[row] = now.plan, now.seats
+        self.leaving[row] = now.ends_on != NEVER
+
 
 @dataclass(frozen=True)
 class Lives:
@@ -45,7 +45,9 @@ class Lives:
     standing: dict[int, Accounts]
 
 
-def live(rng: np.random.Generator, who: Traits, start: int, end: int, as_of: list[int]) -> Lives:
+def live(
+    rng: np.random.Generator, who: Traits, start: int, end: int, as_of: Container[int]
+) -> Lives:
     """Live through the days of [start, end).
 
     Parameters
@@ -56,215 +58,18 @@ def live(rng: np.random.Generator, who: Traits, start: int, end: int, as_of: lis
         The block.
     start, end : int
         Days since 1970, half-open.
-    as_of : list of int
+    as_of : container of int
         Days at whose start the standing is kept; may hold `end`.
     """
-    days = end - start
-    n = len(who)
-    paths = Paths(
-        *(np.zeros((days, n), dtype=np.int8) for _ in range(3)),
-        np.zeros((days, n), dtype=np.int64),
-        np.zeros((days, n), dtype=bool),
-    )
-    block = _Block(rng, who)
+    paths = Paths.empty(end - start, len(who))
+    block = Block(rng, who)
     block.begin(start)
+    everyone = np.arange(len(who))
     standing: dict[int, Accounts] = {}
-    everyone = np.arange(n)
-    for day in range(start, end):
+    for day in range(start, end + 1):
         if day in as_of:
             standing[day] = block.now.take(everyone)
-        block.note(paths, day - start)
-        block.pass_day(day)
-    if end in as_of:
-        standing[end] = block.now.take(everyone)
+        if day < end:
+            paths.note(day - start, block.now)
+            block.pass_day(day)
     return Lives(History.of(block.log), paths, standing)
-
-
-class _Block:
-    """The running standing of a block and the day's steps, in the order of `pass_day`."""
-
-    def __init__(self, rng: np.random.Generator, who: Traits) -> None:
-        self.rng, self.who, self.n = rng, who, len(who)
-        self.now, self.log = Accounts.empty(self.n), Log()
-        matrix = hidden.transitions()
-        self.moves = hidden.cumulative(matrix)
-        self.newcomer = hidden.cumulative(hidden.NEWCOMER)
-        self.comeback = hidden.cumulative(hidden.COMEBACK)
-        self.settled = hidden.cumulative(hidden.stationary(matrix))
-
-    def begin(self, start: int) -> None:
-        """Customers of earlier days are there, with their last renewal."""
-        now, who = self.now, self.who
-        now.signup, now.annual = who.signup.copy(), who.annual.copy()
-        now.state = hidden.draw(self.settled, self.rng.random(self.n))
-        old = np.flatnonzero(who.signup < start)
-        free, paid = old[who.route[old] == FREE], old[who.route[old] == PAID]
-        now.mode[free], now.seats[free], now.subscription[free] = FREE, 1, 1
-        self.log.add(entry.SIGNED_FREE, who.signup[free], free, now)
-        self._start_paid(paid, who.signup[paid])
-        length = np.where(now.annual[paid], 12, 1)
-        passed = months_between(now.anchor[paid], start) // length
-        now.periods[paid] = np.maximum(passed, 1)
-        late = paid[now.end_of_period(paid) < start]
-        now.periods[late] += 1
-        now.period_end[paid] = now.end_of_period(paid)
-        renewed = paid[now.periods[paid] > 1]
-        now.invoice[renewed] += 1
-        self.log.add(entry.RENEWED, now.end_of_period(renewed, -1), renewed, now)
-
-    def note(self, paths: Paths, row: int) -> None:
-        """Keep the start of the day."""
-        now = self.now
-        paths.mode[row], paths.state[row] = now.mode, now.state
-        paths.plan[row], paths.seats[row] = now.plan, now.seats
-        paths.leaving[row] = now.ends_on != NEVER
-
-    def pass_day(self, day: int) -> None:
-        """One day: what is due, what people decide, then the hidden move."""
-        draws = self.rng.random((5, self.n))
-        self._sign_up(day, draws[0])
-        self._end_trials(day, draws[0])
-        self._end_scheduled(day)
-        self._retry(day, draws[1])
-        self._renew(day, draws[1])
-        self._decide(day, draws[2], draws[3])
-        self._convert(day, draws[2])
-        self._come_back(day, draws[2], draws[3])
-        self.now.state = hidden.draw(self.moves[self.now.state], draws[4])
-
-    def _start_paid(self, who: Ints, day: int | Ints) -> None:
-        """A subscription's first payment; a new subscription unless one runs unpaid."""
-        now, traits = self.now, self.who
-        fresh = who[(now.mode[who] != FREE) & (now.mode[who] != TRIAL)]
-        now.subscription[fresh] += 1
-        first = who[now.started[who] == NEVER]
-        now.plan[first], now.seats[first] = traits.plan[first], traits.seats[first]
-        now.mode[who] = PAID
-        now.started[who] = now.anchor[who] = day
-        now.periods[who] = 1
-        now.period_end[who] = now.end_of_period(who)
-        now.invoice[who] += 1
-        self.log.add(entry.STARTED, day, who, now)
-
-    def _sign_up(self, day: int, draw: Floats) -> None:
-        now, traits = self.now, self.who
-        new = np.flatnonzero(traits.signup == day)
-        now.state[new] = 2 * hidden.draw(self.newcomer, draw[new])
-        free, trial = new[traits.route[new] == FREE], new[traits.route[new] == TRIAL]
-        now.mode[free], now.seats[free] = FREE, 1
-        now.mode[trial], now.trial_end[trial] = TRIAL, day + hazards.TRIAL_DAYS
-        now.plan[trial], now.seats[trial] = traits.plan[trial], traits.seats[trial]
-        now.subscription[free] = now.subscription[trial] = 1
-        self.log.add(entry.SIGNED_FREE, day, free, now)
-        self.log.add(entry.SIGNED_TRIAL, day, trial, now)
-        self._start_paid(new[traits.route[new] == PAID], day)
-
-    def _end_trials(self, day: int, draw: Floats) -> None:
-        now = self.now
-        over = np.flatnonzero((now.mode == TRIAL) & (now.trial_end == day))
-        buys = draw[over] < hazards.TRIAL_CONVERTS[now.state[over]]
-        lapsed = over[~buys]
-        now.mode[lapsed], now.plan[lapsed], now.seats[lapsed] = FREE, 0, 1
-        self.log.add(entry.TRIAL_LAPSED, day, lapsed, now)
-        self._start_paid(over[buys], day)
-
-    def _leave(self, who: Ints, day: int, *, unpaid: bool) -> None:
-        now = self.now
-        now.mode[who], now.left_on[who], now.left_unpaid[who] = LEFT, day, unpaid
-        now.ends_on[who] = now.overdue_since[who] = NEVER
-
-    def _end_scheduled(self, day: int) -> None:
-        self._leave(np.flatnonzero(self.now.ends_on == day), day, unpaid=False)
-
-    def _retry(self, day: int, draw: Floats) -> None:
-        """Retries of failed payments, and the end of dunning."""
-        now = self.now
-        overdue = np.flatnonzero(now.overdue_since != NEVER)
-        since = day - now.overdue_since[overdue]
-        tried = overdue[np.isin(since, hazards.RETRY_AFTER)]
-        paid = draw[tried] < hazards.RETRY_SUCCEEDS[self.who.payer[tried]]
-        now.overdue_since[tried[paid]] = NEVER
-        self.log.add(entry.RECOVERED, day, tried[paid], now)
-        self.log.add(entry.RETRY_FAILED, day, tried[~paid], now)
-        ended = overdue[since == hazards.DUNNING_DAYS]
-        self._leave(ended, day, unpaid=True)
-        self.log.add(entry.ENDED_UNPAID, day, ended, now)
-
-    def _renew(self, day: int, draw: Floats) -> None:
-        """Periods that end today go on; who is overdue already is not billed again."""
-        now = self.now
-        due = np.flatnonzero((now.mode == PAID) & (now.period_end == day))
-        now.periods[due] += 1
-        now.period_end[due] = now.end_of_period(due)
-        due = due[now.overdue_since[due] == NEVER]
-        now.invoice[due] += 1
-        fails = draw[due] < hazards.FAILS[self.who.payer[due]]
-        now.overdue_since[due[fails]] = day
-        self.log.add(entry.FAILED, day, due[fails], now)
-        self.log.add(entry.RENEWED, day, due[~fails], now)
-
-    def _decide(self, day: int, draw: Floats, second: Floats) -> None:
-        """Cancel, buy more, or cut back: at most one of them a day."""
-        now = self.now
-        who = np.flatnonzero((now.mode == PAID) & (now.started < day) & (now.ends_on == NEVER))
-        leave, grow, shrink = self.rates(who, day)
-        overdue = now.overdue_since[who] != NEVER
-        chance = draw[who]
-        cancels = chance < leave
-        grows = ~cancels & ~overdue & (chance < leave + grow)
-        shrinks = ~cancels & ~grows & ~overdue & (chance < leave + grow + shrink)
-        at_once = cancels & (overdue | (second[who] < hazards.AT_ONCE))
-        waits = who[cancels & ~at_once]
-        now.ends_on[waits] = now.period_end[waits]
-        self.log.add(entry.CANCEL_REQUESTED, day, waits, now)
-        self._leave(who[at_once], day, unpaid=False)
-        self.log.add(entry.ENDED_NOW, day, who[at_once & ~overdue], now)
-        self.log.add(entry.ENDED_OWING, day, who[at_once & overdue], now)
-        self._change(who[grows], day, second, up=True)
-        self._change(who[shrinks], day, second, up=False)
-
-    def rates(self, who: Ints, day: int) -> tuple[Floats, Floats, Floats]:
-        """A day's chances of leaving, buying more and cutting back of paying customers."""
-        now, traits = self.now, self.who
-        state, tenure = now.state[who], day - now.started[who]
-        to_end = now.period_end[who] - day
-        scale = hazards.churn_scale(traits.risk[who], now.annual[who], to_end, tenure)
-        growth = hazards.growth_scale(traits.growth[who], now.plan[who], tenure)
-        shrink = np.where((now.seats[who] > 1) | (now.plan[who] > 1), hazards.SHRINK[state], 0.0)
-        return (
-            hazards.daily(hazards.LEAVE[state], scale),
-            hazards.daily(hazards.GROW[state], growth),
-            shrink,
-        )
-
-    def _change(self, who: Ints, day: int, draw: Floats, *, up: bool) -> None:
-        """Another plan or number of seats; more is always a tenth more at least."""
-        now = self.now
-        now.was_plan[who], now.was_seats[who] = now.plan[who], now.seats[who]
-        if up:
-            upgrades = (draw[who] < UPGRADE_SHARE) & (now.plan[who] < TOP)
-            more = np.ceil(now.seats[who] * (0.1 + 0.3 * draw[who])).astype(np.int64)
-            now.plan[who] += upgrades
-            now.seats[who] += np.where(upgrades, 0, more)
-            now.invoice[who] += 1
-        else:
-            downgrades = now.seats[who] == 1
-            fewer = np.ceil(now.seats[who] * (0.1 + 0.3 * draw[who])).astype(np.int64)
-            now.plan[who] -= downgrades
-            now.seats[who] -= np.where(downgrades, 0, np.minimum(fewer, now.seats[who] - 1))
-        self.log.add(entry.CHANGED, day, who, now)
-
-    def _convert(self, day: int, draw: Floats) -> None:
-        now = self.now
-        who = np.flatnonzero((now.mode == FREE) & (now.signup < day) & (now.trial_end != day))
-        scale = hazards.conversion_scale(self.who.appetite[who], day - now.signup[who])
-        buys = draw[who] < hazards.daily(hazards.CONVERT[now.state[who]], scale)
-        self._start_paid(who[buys], day)
-
-    def _come_back(self, day: int, draw: Floats, second: Floats) -> None:
-        now = self.now
-        who = np.flatnonzero(now.mode == LEFT)
-        rate = hazards.return_rate(now.left_unpaid[who], day - now.left_on[who])
-        back = who[draw[who] < rate]
-        now.state[back] = 2 * hidden.draw(self.comeback, second[back])
-        self._start_paid(back, day)

@@ -19,12 +19,14 @@ _FIRST = ("Blue", "North", "Bright", "Stone", "River", "Clear", "High", "Iron", 
 _SECOND = ("field", "bridge", "works", "point", "harbor", "line", "peak", "forge", "leaf", "gate",
            "stream", "park", "light", "path", "crest", "hill")  # fmt: skip
 _LAST = ("Labs", "Group", "Systems", "Partners", "Studio", "Health", "Logistics", "Media")
+# Chances, by segment, of a plan above the first and above the second.
+_ABOVE = np.array([[0.38, 0.07], [0.75, 0.30], [0.95, 0.70]])
 EXISTING = 0.45  # share of customers who signed up before the data begin
 
 
 @dataclass(frozen=True)
 class Traits:
-    """A block of customers, arrays of shape (n,); days since 1970, codes are positions in tuples."""
+    """A block of customers, arrays of shape (n,); days since 1970, positions in tuples."""
 
     number: Ints  # over all blocks, from 1
     signup: Ints
@@ -57,7 +59,7 @@ def draw_traits(rng: np.random.Generator, first: int, n: int, start: int, end: i
     mix = rng.random(n)
     route = np.where(mix < 0.35, FREE, np.where(mix < 0.65, TRIAL, PAID))
     segment = rng.choice(3, n, p=[0.66, 0.26, 0.08])
-    plan = 1 + (rng.random((n, 2)) > np.array([[0.62, 0.93], [0.25, 0.7], [0.05, 0.3]])[segment]).sum(1)  # fmt: skip
+    plan = 1 + (rng.random(n)[:, None] < _ABOVE[segment]).sum(axis=1)
     seats = 1 + rng.poisson(np.array([2.2, 9.0, 30.0])[segment] * rng.gamma(2.0, 0.5, n))
     annual = rng.random(n) < np.array([0.18, 0.4, 0.65])[segment]
     price = np.where(rng.random(n) < 0.3, rng.choice([0.8, 0.85, 0.9, 0.95], n), 1.0)
@@ -97,7 +99,7 @@ def churn_risk(plan: Ints, price: Floats, channel: Ints, segment: Ints) -> Float
 
 
 def customers_table(rng: np.random.Generator, who: Traits, end: int) -> dict[str, pa.Array]:
-    """Versions of the block's customers: sign-up, then now and then another owner or an objection."""
+    """Versions of customers: sign-up, and for a few another owner or an objection."""
     n = len(who)
     signed = who.signup * DAY + who.bill_time - 10 * MINUTE
     owner = rng.integers(len(OWNERS), size=n)

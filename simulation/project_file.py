@@ -10,8 +10,8 @@ from simulation.truth import GRACE_DAYS, HORIZON_DAYS
 FIRST_AS_OF = 6  # months of use before the first as-of, so that long windows are filled
 
 _TEXT = """\
-# A simulated software company. Its tables have the canonical names and types, so nothing is mapped.
-# truth.parquet holds the true probability of every event per customer and as-of; no source reads it.
+# A simulated software company. Its tables have canonical names and types: nothing is mapped.
+# truth.parquet holds the true probability of every event per customer and as-of.
 name = "company"
 revenue_model = "subscription"
 currency = "USD"

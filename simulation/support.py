@@ -60,7 +60,9 @@ def _cases(
     )
 
 
-def tickets(rng: np.random.Generator, paths: Paths, who: Traits, start: int, end: int) -> dict[str, pa.Array]:  # fmt: skip
+def tickets(
+    rng: np.random.Generator, paths: Paths, who: Traits, start: int, end: int
+) -> dict[str, pa.Array]:
     """Openings, resolutions and reopenings that happen before `end`."""
     customer, day, opened, resolved, priority = _cases(rng, paths, start)
     order = np.lexsort((opened, customer))

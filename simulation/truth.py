@@ -74,7 +74,7 @@ class _Paying:
     def of(cls, now: Accounts, who: Traits, at: Ints, as_of: int) -> "_Paying":
         """The paying customers of a block."""
         ends = np.stack([now.end_of_period(at, k) for k in range(5)], axis=1)
-        bill_fails = hazards.FAILS[who.payer[at]] * hazards.unpaid_for_good(who.payer[at])
+        bill_fails = hazards.bill_is_lost(who.payer[at])
         overdue = now.overdue_since[at] != NEVER
         left = hazards.retries_left(as_of - now.overdue_since[at])
         still = np.where(overdue, hazards.unpaid_for_good(who.payer[at], left), 0.0)

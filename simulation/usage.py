@@ -38,7 +38,8 @@ def activity(paths: Paths) -> Floats:
     for row, target in zip(smooth, wanted, strict=True):
         current += (target - current) / LAG_DAYS
         row[:] = current
-    return smooth * np.where(paths.leaving, LEAVING, 1.0) * BY_MODE[paths.mode]
+    level: Floats = smooth * np.where(paths.leaving, LEAVING, 1.0) * BY_MODE[paths.mode]
+    return level
 
 
 def season(days: Ints) -> Floats:
