@@ -1,10 +1,96 @@
-"""Charts of a model, each an Altair function of plain numbers."""
+"""Charts of a model, each an Altair function of plain numbers; none carries a customer's row."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import altair as alt
+import numpy as np
+from numpy.typing import ArrayLike
+from pandas import DataFrame
+
+from features.declare import Feature
+from models.metrics import checked, equal_count_bins
 
 Chart = alt.TopLevelMixin
+WIDTH, HEIGHT = 420, 300
+_CONTACTED = "Share of customers, highest probability first"
+_SHARES = np.linspace(0.02, 1.0, 50)
+
+
+def calibration_chart(y: ArrayLike, p: ArrayLike, title: str = "Calibration") -> Chart:
+    """Observed rate against mean probability in ten equal-count bins; the diagonal is perfect."""
+    y, p, _ = checked(y, p)
+    rows = DataFrame({"bin": equal_count_bins(p), "predicted": p, "observed": y})
+    bins = rows.groupby("bin").agg(
+        predicted=("predicted", "mean"), observed=("observed", "mean"), customers=("bin", "size")
+    )
+    edge = float(max(bins["predicted"].max(), bins["observed"].max(), 0.01)) if len(bins) else 1.0
+    diagonal = alt.Chart(DataFrame({"predicted": [0, edge], "observed": [0, edge]}))
+    points = alt.Chart(bins.reset_index(drop=True)).encode(
+        x=alt.X("predicted:Q", title="Mean probability", axis=alt.Axis(format="%")),
+        y=alt.Y("observed:Q", title="Share in which it happened", axis=alt.Axis(format="%")),
+        tooltip=["customers", _share_tip("predicted"), _share_tip("observed")],
+    )
+    return alt.layer(
+        diagonal.mark_line(strokeDash=[4, 4], color="#888").encode(x="predicted", y="observed"),
+        points.mark_line(color="#4c78a8"),
+        points.mark_circle(color="#4c78a8", size=70),
+    ).properties(title=title, width=WIDTH, height=HEIGHT)
+
+
+def lift_chart(y: ArrayLike, p: ArrayLike, title: str = "Events found") -> Chart:
+    """Share of the events among the customers with the highest probability, against chance."""
+    y, p, _ = checked(y, p)
+    rows = DataFrame({"contacted": [0.0, *_SHARES], "found": [0.0, *_found(y, p)]})
+    curve = alt.Chart(rows).encode(
+        x=alt.X("contacted:Q", title=_CONTACTED, axis=alt.Axis(format="%")),
+        y=alt.Y("found:Q", title="Share of the events found", axis=alt.Axis(format="%")),
+        tooltip=[_share_tip("contacted"), _share_tip("found")],
+    )
+    chance = alt.Chart(DataFrame({"contacted": [0, 1], "found": [0, 1]}))
+    return alt.layer(
+        chance.mark_line(strokeDash=[4, 4], color="#888").encode(x="contacted", y="found"),
+        curve.mark_line(color="#4c78a8", point=False),
+    ).properties(title=title, width=WIDTH, height=HEIGHT)
+
+
+def _found(y: np.ndarray, p: np.ndarray) -> list[float]:
+    """Share of the events in each top share; ties at their mean rate."""
+    order = np.argsort(-p, kind="stable")
+    groups = DataFrame({"p": p[order], "y": y[order]}).groupby("p", sort=False)["y"]
+    rows = np.r_[0.0, np.cumsum(groups.size())]
+    events = np.r_[0.0, np.cumsum(groups.sum())]
+    total = events[-1] or 1.0
+    return [float(np.interp(share * rows[-1], rows, events) / total) for share in _SHARES]
+
+
+def top_features_chart(
+    importance: Mapping[str, float],
+    catalogue: Sequence[Feature] = (),
+    top: int = 15,
+    title: str = "What the model uses most",
+) -> Chart:
+    """Bars of the features with the greatest share (`Fitted.importance`), with their meaning."""
+    meanings = {feature.name: feature.meaning for feature in catalogue}
+    leaders = sorted(importance.items(), key=lambda item: -item[1])[:top]
+    rows = DataFrame(
+        {
+            "feature": [name for name, _ in leaders],
+            "share": [share for _, share in leaders],
+            "meaning": [meanings.get(name, "") for name, _ in leaders],
+        }
+    )
+    bars = alt.Chart(rows).mark_bar(color="#4c78a8")
+    chart: Chart = bars.encode(
+        x=alt.X("share:Q", title="Share of importance", axis=alt.Axis(format="%")),
+        y=alt.Y("feature:N", sort=None, title="Feature", axis=alt.Axis(labelLimit=260)),
+        tooltip=["feature", "meaning", _share_tip("share")],
+    ).properties(title=title, width=WIDTH, height=alt.Step(18))
+    return chart
+
+
+def _share_tip(column: str) -> alt.Tooltip:
+    return alt.Tooltip(column, type="quantitative", format=".1%")
 
 
 def write_chart(chart: Chart, folder: Path, name: str) -> list[Path]:

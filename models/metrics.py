@@ -265,3 +265,12 @@ def _number(values: Floats) -> float | None:
     """The only element; None for NaN."""
     value = float(values[0])
     return None if np.isnan(value) else value
+
+
+def lift_quality(value: float) -> str:
+    """A word for 2 AUC - 1: poor below .20, fair below .40, good below .60, else excellent."""
+    lift = 2 * value - 1
+    for edge, word in ((0.2, "poor"), (0.4, "fair"), (0.6, "good")):
+        if lift < edge - 1e-12:
+            return word
+    return "excellent"

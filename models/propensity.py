@@ -133,7 +133,7 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unu
             categorical_feature=list(self.categorical),
             params={"verbose": -1, "feature_pre_filter": False},
         )
-        threads = min(self.n_jobs, 1 + len(X) // 5000)  # more only slow small data down
+        threads = min(self.n_jobs, 1 + len(X) // 20_000)  # more would slow small data down
         return lgb.train(self._params(number, threads), data, num_boost_round=self.n_estimators)
 
     def _params(self, number: int, threads: int) -> dict[str, Any]:
