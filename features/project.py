@@ -1,4 +1,4 @@
-"""The project file (`retention.toml`): what a company tells us about its tables, targets and money."""
+"""The project file (`retention.toml`): what a company says of its tables, targets and money."""
 
 import tomllib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from features.errors import ProjectError, UnknownTargetError
-from features.tables import TABLES
+from features.project_checks import check_project, choice, settings_at
 
 RevenueModel = Literal["subscription", "membership", "freemium", "contract", "consumption"]
 TargetKind = Literal[
@@ -66,7 +66,7 @@ class AsOf(_Section):
 
 
 class Split(_Section):
-    """Where a test is fixed; left out, the newest mature moments are the tests of rolling origins."""
+    """Where a test is fixed; left out, the newest mature moments are the rolling origins' tests."""
 
     train: list[Moment] = []
     test: list[Moment] = []
@@ -160,12 +160,8 @@ class Project(_Section):
         return raw
 
     @model_validator(mode="after")
-    def _tables_exist(self) -> Self:
-        unknown = sorted(set(self.sources) - set(TABLES))
-        if unknown:
-            raise ValueError(
-                f"sources.{unknown[0]} is not a table; allowed are {', '.join(TABLES)}"
-            )
+    def _consistent(self) -> Self:
+        check_project(self)
         return self
 
     @property
@@ -180,7 +176,7 @@ class Project(_Section):
 
     @property
     def outputs(self) -> Path:
-        """`.retention/<name>/` beside the project file: staged tables, frames, MLflow file, store."""
+        """`.retention/<name>/` beside the project file: staged tables, frames, MLflow, store."""
         return self.folder / ".retention" / self.name
 
     def target(self, name: str) -> Target:
@@ -225,10 +221,28 @@ def load_project(path: Path | str, data: Path | str | None = None) -> Project:
         raise ProjectError(_explain(path, error)) from None
 
 
+_SECTIONS: Mapping[str, type[BaseModel]] = {
+    "": Project,
+    "sources.*.*": Source,
+    "targets.*": Target,
+    "targets.*.as_of": AsOf,
+    "targets.*.split": Split,
+    "revenue": Revenue,
+    "bands": Bands,
+    "money": Money,
+    "limits": Limits,
+}
+
+
 def _explain(path: Path, error: ValidationError) -> str:
-    """The first fault in one line; the rest is counted."""
+    """The first fault in one line: file, key, what came, what is allowed; the rest is counted."""
     first, *rest = error.errors(include_url=False)
-    key = ".".join(str(part) for part in first["loc"]) or "project"
-    came = "" if isinstance(first["input"], Mapping) else f"; got {first['input']!r}"
+    location = first["loc"]
+    key = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in location)[1:]
     more = f" (and {len(rest)} more)" if rest else ""
-    return f"{path}: {key}: {first['msg']}{came}{more}"
+    came = "" if isinstance(first["input"], Mapping | list) else f"; got {first['input']!r}"
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        allowed = settings_at(_SECTIONS, location)
+        message, came = f"no such setting; {choice(str(location[-1]), allowed)}", ""
+    return f"{path}: {key + ': ' if key else ''}{message}{came}{more}"

@@ -39,7 +39,7 @@ class Staged:
     known_until: datetime | None  # None: no table has a date
     periods: dict[str, tuple[datetime, datetime]] = field(default_factory=dict)  # first, last fact
     rows: dict[str, int] = field(default_factory=dict)  # of the staged file
-    unused: dict[str, tuple[str, ...]] = field(default_factory=dict)  # source -> columns
+    unused: dict[str, tuple[str, ...]] = field(default_factory=dict)  # file -> columns
     notes: tuple[str, ...] = ()
 
     @property
@@ -187,9 +187,19 @@ def _account(
         known_until=known_until,
         periods={name: one.period for name, one in written.items() if one.period is not None},
         rows={name: one.rows for name, one in written.items()},
-        unused={m.raw.label: m.unused for t in tables for m in t.mapped if m.unused},
+        unused=_unused([one for table in tables for one in table.mapped]),
         notes=tuple(note for t in tables for note in t.notes),
     )
+
+
+def _unused(mapped: list[Mapped]) -> dict[str, tuple[str, ...]]:
+    """Columns of each file that none of its sources uses, by file."""
+    unused: dict[str, tuple[str, ...]] = {}
+    for one in mapped:
+        file = one.raw.source.file
+        others = unused.get(file, one.unused)
+        unused[file] = tuple(column for column in one.unused if column in others)
+    return {file: columns for file, columns in unused.items() if columns}
 
 
 def signature(project: Project) -> str:

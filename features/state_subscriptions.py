@@ -59,6 +59,7 @@ def _described(known: pd.DataFrame, plans: pd.DataFrame | None, grid: Grid) -> p
     since = microseconds(known["occurred_at"])
     known["overdue"] = np.where(past_due, (as_of - since) / DAY, 0.0)
     known["weight"] = known["status"].ne("trialing") * known["unit_amount"].astype("float64").fillna(1)
+    known["on_trial"] = known["status"].eq("trialing")
     known["tier"] = known["plan_id"].map(_tiers(plans)).astype("float64")
     return known
 
@@ -103,7 +104,7 @@ def _over_customer(known: pd.DataFrame, n_pairs: int) -> Columns:
         "auto_renew": _spread(first["renew"], at, n_pairs),
         "plan_tier": _spread(first["tier"], at, n_pairs),
         "days_past_due": _spread(by["overdue"].max(), at, n_pairs),
-        "trialing": _spread(by["status"].agg(lambda s: (s == "trialing").all()), at, n_pairs) == 1,
+        "trialing": _spread(by["on_trial"].all(), at, n_pairs) == 1,
         "end_announced": _spread(by["announced"].all(), at, n_pairs) == 1,
     }
     plan = np.full(n_pairs, None, object)

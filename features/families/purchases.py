@@ -12,7 +12,7 @@ def _bought(orders: ir.Table) -> ir.Value:
     """Which lines are purchases: returns are not orders."""
     if "is_return" in orders.columns:
         return ~orders.is_return.fill_null(False)
-    return ibis.literal(True)
+    return orders.occurred_at.notnull()
 
 
 def _order(orders: ir.Table) -> ir.Value:

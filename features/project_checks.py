@@ -1,0 +1,115 @@
+"""What a project file can get wrong beyond its types: one line with the key and the choice."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from features.tables import TABLES
+
+if TYPE_CHECKING:
+    from features.project import Project, Source, Target
+
+PERIOD_COLUMNS = ("starts_at", "ends_at")
+
+
+def choice(came: str, allowed: Iterable[str]) -> str:
+    """`allowed are a, b; did you mean 'a'?`, the nearest where one is near."""
+    names = list(allowed)
+    near = difflib.get_close_matches(came, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"allowed are {', '.join(names)}{hint}"
+
+
+def check_project(project: "Project") -> None:
+    """Hold the parts of a project against each other; ValueError with the first fault."""
+    _check_zone(project.timezone)
+    for table, sources in project.sources.items():
+        if table not in TABLES:
+            raise ValueError(f"sources.{table} is not a table; {choice(table, TABLES)}")
+        if not sources:
+            raise ValueError(f"sources.{table} is empty; give it a file or leave it out")
+        for position, source in enumerate(sources):
+            number = f"[{position}]" if len(sources) > 1 else ""
+            _check_source(f"sources.{table}{number}", table, source)
+    if not {"customers", "snapshots"} & set(project.sources):
+        raise ValueError(
+            "sources.customers is missing: a project needs customers and a table that shows"
+            " staying or leaving (subscriptions, orders, usage), or snapshots with a label"
+        )
+    for name, target in project.targets.items():
+        _check_target(f"targets.{name}", target, project)
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        near = difflib.get_close_matches(name, available_timezones(), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(
+            f"timezone: {name!r} is not an IANA time zone such as 'Europe/Berlin'{hint}"
+        ) from None
+
+
+def _check_source(key: str, table: str, source: "Source") -> None:
+    if source.shape == "periods" and table != "subscriptions":
+        raise ValueError(f"{key}.shape: 'periods' is for subscriptions only")
+    if source.shape == "first" and table != "customers":
+        raise ValueError(f"{key}.shape: 'first' is for customers only")
+    if source.delimiter not in {None, "whitespace"} and len(source.delimiter or "") != 1:
+        raise ValueError(
+            f"{key}.delimiter: {source.delimiter!r} is neither one character nor 'whitespace'"
+        )
+    allowed = mappable(table, source)
+    seen: dict[str, str] = {}
+    for kind in ("columns", "constants", "expressions"):
+        for name in getattr(source, kind):
+            if name not in allowed:
+                raise ValueError(
+                    f"{key}.{kind}: {name!r} is not a column of {table}; {choice(name, allowed)}"
+                )
+            if name in seen:
+                raise ValueError(f"{key}: {name!r} is under both {seen[name]} and {kind}")
+            seen[name] = kind
+
+
+def mappable(table: str, source: "Source") -> list[str]:
+    """Columns that a source of a table may give."""
+    names = list(TABLES[table].names)
+    if source.shape == "periods":
+        names = [*PERIOD_COLUMNS, *(name for name in names if name != "occurred_at")]
+    return list(dict.fromkeys([*names, *source.attributes, *source.static]))
+
+
+def _check_target(key: str, target: "Target", project: "Project") -> None:
+    anchor = target.as_of.anchor
+    if anchor is not None and anchor not in project.sources:
+        raise ValueError(f"{key}.as_of.anchor: {anchor!r} has no source")
+    if target.label is None:
+        if "customers" not in project.sources:
+            raise ValueError(
+                f"{key}.label is missing: snapshots need the column that says who left,"
+                " and its value for those (positive)"
+            )
+        return
+    if "snapshots" not in project.sources:
+        raise ValueError(f"{key}.label is for snapshots, and sources.snapshots is missing")
+    if target.positive is None:
+        raise ValueError(f"{key}.positive is missing: the value of {target.label!r} of who left")
+    for source in project.sources["snapshots"]:
+        if target.label in (*source.attributes, *source.static):
+            raise ValueError(
+                f"{key}.label: {target.label!r} is also an attribute, so the model would see the"
+                " answer"
+            )
+
+
+def settings_at(sections: Mapping[str, Any], location: tuple[Any, ...]) -> list[str]:
+    """Names of the settings that stand beside a misspelt one."""
+    path = ".".join("*" if isinstance(part, int) else str(part) for part in location[:-1])
+    parts = path.split(".") if path else []
+    if parts[:1] in (["sources"], ["targets"]) and len(parts) > 1:
+        parts[1] = "*"
+    section = sections.get(".".join(parts))
+    return [name for name in section.model_fields if name != "path"] if section else []
