@@ -1,0 +1,83 @@
+"""Charts of the pages: Altair functions, drawn as SVG that takes the page's own colours."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final
+
+import altair as alt
+import vl_convert as vlc
+from pandas import DataFrame
+
+from serving.records import Point
+
+_INK: Final = "currentColor"  # inside the page the SVG follows light and dark
+_WIDTH, _HEIGHT = 640, 150
+
+
+def history_chart(points: Sequence[Point], bands: Mapping[str, float]) -> alt.TopLevelMixin:
+    """A customer's probability over scoring runs, with the lower edges of the bands.
+
+    Parameters
+    ----------
+    points : sequence of Point
+        Scored runs, oldest first; at least two.
+    bands : mapping
+        Lower edge by band, in probability.
+    """
+    frame = DataFrame(
+        {
+            "moment": [point.as_of or point.published_at for point in points],
+            "probability": [point.probability for point in points],
+        }
+    )
+    edges = DataFrame({"edge": list(bands.values()), "band": list(bands)})
+    y = alt.Y(
+        "probability:Q",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format="%", values=[0, 0.5, 1], title=None),
+    )
+    x = alt.X("moment:T", axis=alt.Axis(title=None, format="%d %b %Y", tickCount=4, grid=False))
+    base = alt.Chart(frame).encode(x=x, y=y)
+    line = base.mark_line(strokeWidth=2, color=_INK)
+    dots = base.mark_circle(size=44, color=_INK, opacity=1)
+    rules = (
+        alt.Chart(edges).mark_rule(strokeDash=[3, 4], color=_INK, opacity=0.35).encode(y="edge:Q")
+    )
+    return _dressed(alt.layer(rules, line, dots))
+
+
+def _dressed(chart: alt.LayerChart | alt.FacetChart) -> alt.TopLevelMixin:
+    """Sizes, and every colour taken from the page."""
+    dressed: alt.TopLevelMixin = (
+        chart.properties(width=_WIDTH, height=_HEIGHT, background="transparent")
+        .configure_view(stroke=None)
+        .configure_axis(
+            labelColor=_INK,
+            domainColor=_INK,
+            tickColor=_INK,
+            gridColor=_INK,
+            gridOpacity=0.12,
+            domainOpacity=0.25,
+            tickOpacity=0.25,
+            labelFontSize=12,
+            labelFont="system-ui, sans-serif",
+        )
+    )
+    return dressed
+
+
+def history_svg(points: Sequence[Point], bands: Mapping[str, float]) -> str:
+    """`history_chart` as SVG with a text alternative."""
+    return _drawn(tuple(points), tuple(bands.items()))
+
+
+@lru_cache(maxsize=256)
+def _drawn(points: tuple[Point, ...], bands: tuple[tuple[str, float], ...]) -> str:
+    chart = history_chart(points, dict(bands))
+    svg: str = vlc.vegalite_to_svg(chart.to_dict())
+    first, last = points[0], points[-1]
+    told = (
+        f"Probability over {len(points)} scoring runs: "
+        f"{first.probability:.0%} at first, {last.probability:.0%} now"
+    )
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{told}" ', 1)

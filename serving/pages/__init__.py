@@ -1,0 +1,1 @@
+"""Server-rendered pages: the at-risk list and the customer."""
