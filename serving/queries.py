@@ -101,6 +101,11 @@ class Reader(RunReader):
                 found[system, value].append(customer_id)
         return dict(found)
 
+    def systems(self, run_id: int | None = None) -> list[str]:
+        """The other systems that customers carry ids of, sorted."""
+        query = select(RunExternalId.system).where(RunExternalId.run_id == self._run_id(run_id))
+        return sorted(row[0] for row in self._rows(query.distinct()))
+
     def history(self, customer_id: str, target: str) -> list[Point]:
         """A customer's scores over the kept runs, oldest first."""
         return self.histories([customer_id], target).get(customer_id, [])

@@ -3,90 +3,22 @@
 import subprocess
 import sys
 from contextlib import closing
-from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, inspect, select, text
+from store_rows import MONDAY, WEEK, customer, entry, fill, model, write
 
 from features.errors import StoreError
 from serving.queries import Reader
-from serving.records import Filters, TargetModel
+from serving.records import Filters
 from serving.schema import Base, RunCustomer, ScoreEntry, ScoreRow, ScoringRun
 from serving.store import Store
 from serving.writer import RunWriter, scoring_run
 
-MONDAY = datetime(2026, 11, 2)
 CHURN = Filters("churn")
-
-
-def model(version: int | None = 1) -> TargetModel:
-    return TargetModel(
-        target="churn",
-        kind="churn",
-        horizon_days=90,
-        bands={"medium": 0.3, "high": 0.6},
-        name="acme.churn" if version else None,
-        version=version,
-        grade="A" if version else None,
-        trained_at=MONDAY if version else None,
-        features=[{"name": "logins_28d", "kind": "number", "codes": None}] if version else None,
-    )
-
-
-def customer(who: str) -> dict:
-    return {
-        "customer_id": who,
-        "name": who.upper(),
-        "segment": None,
-        "owner_id": None,
-        "plan_id": None,
-        "country": None,
-        "external_ids": {"salesforce": f"00{who}"},
-        "renewal_at": None,
-        "mrr_micro": 5_000_000,
-        "currency": "USD",
-    }
-
-
-def entry(who: str, probability: float, rank: int) -> dict:
-    return {
-        "customer_id": who,
-        "status": "scored",
-        "not_scored_reason": None,
-        "probability": probability,
-        "band": "low",
-        "percentile": 0,
-        "rank": rank,
-        "value_micro": 5_000_000,
-        "expected_micro": round(probability * 60_000_000),
-        "expected_kind": "revenue_at_risk",
-        "expected_reason": None,
-        "renewal_in_horizon": None,
-        "out_of_fold": False,
-        "previous_probability": None,
-        "previous_band": None,
-        "previous_as_of": None,
-        "reasons": None,
-    }
-
-
-def fill(run: RunWriter, probabilities: dict[str, float]) -> None:
-    run.add_models([model()])
-    run.add_customers([customer(who) for who in probabilities])
-    ids = list(probabilities)
-    run.add_rows("churn", ids, np.array([[p] for p in probabilities.values()]))
-    places = enumerate(probabilities.items(), start=1)
-    run.add_scores("churn", [entry(who, p, place) for place, (who, p) in places])
-
-
-def write(store: Store, as_of: datetime, probabilities: dict[str, float], **how) -> int:
-    with scoring_run(store, "acme", as_of=as_of, **how) as run:
-        fill(run, probabilities)
-        run.publish({"customers": len(probabilities)})
-    return run.run_id
 
 
 def write_then_fail(store: Store) -> None:
@@ -119,7 +51,7 @@ class TestMigrations:
             assert set(Base.metadata.tables) < set(inspect(connection).get_table_names())
 
     def test_migrating_twice_changes_nothing(self, store):
-        run_id = write(store, MONDAY, {"c1": 0.5})
+        run_id = write(store, {"c1": 0.5})
         store.migrate()
         assert Reader(store, "acme").current_run().id == run_id
 
@@ -162,8 +94,8 @@ class TestUrls:
 
 class TestPublishing:
     def test_nothing_is_seen_before_it_is_published(self, store):
-        first, reader = write(store, MONDAY, {"c1": 0.5}), Reader(store, "acme")
-        with scoring_run(store, "acme", as_of=MONDAY + timedelta(days=7)) as run:
+        first, reader = write(store, {"c1": 0.5}), Reader(store, "acme")
+        with scoring_run(store, "acme", as_of=MONDAY + WEEK) as run:
             fill(run, {"c1": 0.9, "c2": 0.1})
             assert reader.current_run().id == first
             assert reader.score_of("c1", "churn").probability == 0.5
@@ -177,7 +109,7 @@ class TestPublishing:
         assert reader.run(first).is_current is False
 
     def test_there_is_one_current_run_per_project(self, store):
-        mine = write(store, MONDAY, {"c1": 0.5})
+        mine = write(store, {"c1": 0.5})
         with scoring_run(store, "other", as_of=MONDAY) as run:
             run.publish({})
         assert Reader(store, "acme").current_run().id == mine
@@ -185,7 +117,7 @@ class TestPublishing:
         assert Reader(store, "third").current_run() is None
 
     def test_a_failure_takes_back_what_was_written(self, store):
-        first = write(store, MONDAY, {"c1": 0.5})
+        first = write(store, {"c1": 0.5})
         with pytest.raises(ValueError, match="argument 2 is shorter"):
             write_then_fail(store)
         assert Reader(store, "acme").current_run().id == first
@@ -196,7 +128,7 @@ class TestPublishing:
         half = RunWriter(store, "acme", MONDAY, None, None)  # never published, never discarded
         fill(half, {"c1": 0.9})
         assert rows_of(store, half.run_id) == 3
-        write(store, MONDAY, {"c1": 0.5})
+        write(store, {"c1": 0.5})
         assert rows_of(store, half.run_id) == 0
         assert statuses(store) == ["failed", "published"]
 
@@ -212,20 +144,17 @@ class TestPublishing:
         assert Reader(store, "acme").count(CHURN) == 1
 
     def test_old_runs_are_pruned_after_a_new_one(self, store):
-        runs = [
-            write(store, MONDAY + timedelta(days=7 * week), {"c1": week / 10}, keep=3)
-            for week in range(5)
-        ]
+        runs = [write(store, {"c1": week / 10}, MONDAY + week * WEEK, keep=3) for week in range(5)]
         reader = Reader(store, "acme")
         assert [run.id for run in reader.runs()] == runs[:1:-1]
         assert reader.run(runs[0]) is None
         assert [rows_of(store, run) for run in runs] == [0, 0, 3, 3, 3]
 
     def test_the_id_of_a_pruned_run_is_never_used_again(self, store):
-        gone = write(store, MONDAY, {"c1": 0.5})
-        last = write(store, MONDAY, {"c1": 0.5}, keep=1)
+        gone = write(store, {"c1": 0.5})
+        last = write(store, {"c1": 0.5}, keep=1)
         assert Reader(store, "acme").run(gone) is None
-        assert write(store, MONDAY, {"c1": 0.5}, keep=1) > last > gone
+        assert write(store, {"c1": 0.5}, keep=1) > last > gone
 
     def test_rows_come_back_as_they_were(self, store):
         matrix = np.array([[0.1, np.nan, -0.0], [1e300, 5e-324, 3.0]])
@@ -240,12 +169,12 @@ class TestPublishing:
         assert Reader(store, "acme").row("zz", "churn") is None
 
     def test_before_is_the_newest_run_with_an_earlier_moment(self, store):
-        write(store, MONDAY, {"c1": 0.2})
-        write(store, MONDAY + timedelta(days=7), {"c1": 0.3})
-        write(store, MONDAY + timedelta(days=7), {"c1": 0.4})
-        with scoring_run(store, "acme", as_of=MONDAY + timedelta(days=7)) as run:
+        write(store, {"c1": 0.2})
+        write(store, {"c1": 0.3}, MONDAY + WEEK)
+        write(store, {"c1": 0.4}, MONDAY + WEEK)
+        with scoring_run(store, "acme", as_of=MONDAY + WEEK) as run:
             assert run.before("churn") == (MONDAY, {"c1": (0.2, "low")})
-        with scoring_run(store, "acme", as_of=MONDAY + timedelta(days=8)) as run:
-            assert run.before("churn") == (MONDAY + timedelta(days=7), {"c1": (0.4, "low")})
+        with scoring_run(store, "acme", as_of=MONDAY + 2 * WEEK) as run:
+            assert run.before("churn") == (MONDAY + WEEK, {"c1": (0.4, "medium")})
         with scoring_run(store, "acme", as_of=MONDAY) as run:
             assert run.before("churn") == (None, {})
