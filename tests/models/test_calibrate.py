@@ -1,0 +1,126 @@
+"""Calibration: known slopes come back, curves only rise, JSON keeps every bit."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.calibrate import Calibration, fit_calibration
+from models.metrics import calibration_error, log_loss
+from models.portable import sigmoid
+
+
+def drawn(seed, n, slope, shift, spread=1.5):
+    random = np.random.default_rng(seed)
+    z = random.normal(-1, spread, n)
+    return z, (random.random(n) < sigmoid(slope * z + shift)).astype(float)
+
+
+def line_of(curve):
+    rise = (curve.y[1] - curve.y[0]) / (curve.x[1] - curve.x[0])
+    return rise, curve.y[0] - rise * curve.x[0]
+
+
+@pytest.mark.parametrize(("slope", "shift"), [(1.0, 0.0), (0.5, -0.7), (1.8, 0.4)])
+def test_platt_recovers_a_known_slope_and_shift(slope, shift):
+    z, y = drawn(1, 40_000, slope, shift)
+    assert line_of(fit_calibration(z, y, method="platt")) == pytest.approx((slope, shift), abs=0.06)
+
+
+def test_shift_moves_the_mean_to_the_rate_and_keeps_the_slope():
+    z, y = drawn(2, 20_000, 1.0, -1.0)
+    curve = fit_calibration(z, y, method="shift")
+    assert line_of(curve) == pytest.approx((1.0, -1.0), abs=0.05)
+    assert curve.probability(z).mean() == pytest.approx(y.mean(), abs=1e-3)
+
+
+def test_few_events_are_drawn_towards_the_identity():
+    """The sample says slope 0; 40 events cannot outweigh the prior, 4,000 can."""
+    few = line_of(fit_calibration(*drawn(3, 150, 0.0, -1.0), method="platt"))[0]
+    many = line_of(fit_calibration(*drawn(3, 15_000, 0.0, -1.0), method="platt"))[0]
+    assert few > 0.2
+    assert many < 0.1
+
+
+@pytest.mark.parametrize(
+    ("events", "method"), [(0, "none"), (1, "shift"), (29, "shift"), (30, "platt"), (999, "platt")]
+)
+def test_auto_goes_by_the_number_of_events(events, method):
+    y = np.r_[np.ones(events), np.zeros(2000)]
+    z = np.random.default_rng(4).normal(size=len(y))
+    assert fit_calibration(z, y).method == method
+
+
+def test_auto_takes_the_isotonic_curve_only_when_a_line_is_wrong():
+    straight = fit_calibration(*drawn(5, 8000, 0.8, 0.2))
+    random = np.random.default_rng(6)
+    z = random.normal(0, 2, 8000)
+    bent = (random.random(8000) < np.where(z < 0, 0.1, 0.6)).astype(float)
+    assert straight.method == "platt"
+    curve = fit_calibration(z, bent, groups=np.arange(8000) // 2)
+    assert curve.method == "isotonic"
+    line = fit_calibration(z, bent, method="platt")
+    assert log_loss(bent, curve.probability(z)) < log_loss(bent, line.probability(z)) - 0.01
+    error, its = (calibration_error(bent, c.probability(z)) for c in (curve, line))
+    assert error < its / 2
+
+
+@pytest.mark.parametrize("method", ["shift", "platt", "isotonic"])
+@pytest.mark.parametrize("case", ["separable", "reversed", "constant", "two-rows"])
+def test_odd_data_give_rising_curves_and_probabilities_inside_0_and_1(method, case):
+    n = 2 if case == "two-rows" else 400
+    y = np.r_[np.zeros(n // 2), np.ones(n // 2)]
+    z = {"reversed": -10 * y, "constant": np.zeros(n)}.get(case, 10 * y)
+    curve = fit_calibration(z, y, method=method)
+    p = curve.probability(np.linspace(-1000, 1000, 4001))
+    assert np.all(np.diff(p) >= 0)
+    assert 0 < p[0] <= p[-1] < 1
+
+
+@given(
+    st.lists(st.floats(-20, 20), min_size=2, max_size=60),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["shift", "platt", "isotonic"]),
+)
+def test_a_curve_never_turns_the_order_round(raw, seed, method):
+    z = np.asarray(raw)
+    y = np.random.default_rng(seed).integers(0, 2, len(z)).astype(float)
+    fitted = fit_calibration(z, y, method=method).probability(np.sort(z))
+    assert np.all(np.diff(fitted) >= 0)
+
+
+def test_json_keeps_every_bit():
+    z, y = drawn(7, 3000, 0.9, 0.1)
+    for method in ("platt", "isotonic"):
+        curve = fit_calibration(z, y, method=method)
+        again = Calibration.from_card(json.loads(json.dumps(curve.as_card())))
+        assert again == curve
+        assert np.array_equal(again.probability(z), curve.probability(z))
+
+
+def test_the_identity_changes_nothing():
+    z = np.linspace(-29, 29, 101)
+    assert Calibration.line("none").log_odds(z) == pytest.approx(z, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("z", "y", "message"),
+    [
+        ([0.0, 1.0], [0], "one length"),
+        ([0.0, np.nan], [0, 1], "finite"),
+        ([0.0, 1.0], [0, 2], "0 or 1"),
+    ],
+)
+def test_wrong_input_is_refused(z, y, message):
+    with pytest.raises(ValueError, match=message):
+        fit_calibration(z, y)
+
+
+@pytest.mark.parametrize(
+    "points", [((0.0,), (0.0,)), ((0.0, 1.0), (1.0, 0.0)), ((1.0, 1.0), (0.0, 1.0))]
+)
+def test_points_that_do_not_rise_are_refused(points):
+    with pytest.raises(ValueError, match="must rise"):
+        Calibration("platt", *points)
