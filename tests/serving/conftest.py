@@ -18,6 +18,7 @@ import pytest
 from serving.store import Store
 
 _databases = count(1)
+_NEEDS_SERVER = pytest.mark.postgres
 
 
 def _programs() -> Path | None:
@@ -75,18 +76,29 @@ def postgres(skip_or_fail: Callable[[str], None]) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty store, once of each kind."""
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=_NEEDS_SERVER)])
+def new_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], str]:
+    """Makes URLs of empty stores; tests run once with each kind of database."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
+        return lambda: f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.db'}"
     folder = request.getfixturevalue("postgres")
-    name = f"store{next(_databases)}"
-    with psycopg.connect(
-        f"postgresql://retention@/postgres?host={folder}", autocommit=True
-    ) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-    return f"postgresql://retention@/{name}?host={folder}"
+
+    def create() -> str:
+        name = f"store{next(_databases)}"
+        admin_url = f"postgresql://retention@/postgres?host={folder}"
+        with psycopg.connect(admin_url, autocommit=True) as admin:
+            admin.execute(f"CREATE DATABASE {name}")
+        return f"postgresql://retention@/{name}?host={folder}"
+
+    return create
+
+
+@pytest.fixture
+def store_url(new_url: Callable[[], str]) -> str:
+    """The URL of an empty store, once of each kind."""
+    return new_url()
 
 
 @pytest.fixture

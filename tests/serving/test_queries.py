@@ -1,6 +1,7 @@
 """Reading published scores: points, lists by every filter and sort, pages, changes and sums."""
 
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -30,9 +31,11 @@ def walk(reader: Reader, filters: Filters, sort: str, run_id: int | None = None,
             return found
 
 
-@pytest.fixture
-def acme(store: Store) -> Reader:
+@pytest.fixture(scope="module")
+def acme(new_url) -> Iterator[Reader]:
     """Six customers: b leads by money, a by probability; c, d tie; e left; f has no amounts."""
+    store = Store(new_url())
+    store.migrate()
     customers = [
         customer("a", mrr_micro=90_000_000, owner_id="u1", segment="smb", name="Ärger 100%"),
         customer("b", mrr_micro=2_400_000_000, owner_id="u1", renewal_at=MONDAY, plan_id="pro"),
@@ -52,7 +55,8 @@ def acme(store: Store) -> Reader:
     upsell = [entry(who, 0.1, place) for place, who in enumerate("fbcda", start=1)]
     upsell.append(unscored("e", "already_churned"))
     publish(store, customers, {"churn": churn, "upsell": upsell})
-    return Reader(store, "acme")
+    yield Reader(store, "acme")
+    store.close()
 
 
 class TestBeforeTheFirstRun:
