@@ -7,7 +7,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,12 +18,11 @@ from rich.table import Table
 from typer.exceptions import TyperException
 
 from features.errors import RetentionError, SourceError
+from features.project import Project, load_project
 
 if TYPE_CHECKING:
-    from features.project import Project
     from features.staging import Staged
     from serving.settings import Settings
-    from training.train import Report
 
 Say = Callable[[str], None]  # takes what is being done, such as `churn: date 3 of 12`
 
@@ -36,10 +34,6 @@ app = typer.Typer(
 ProjectFile = Annotated[Path, typer.Argument(metavar="P", help="A retention.toml or its folder.")]
 DataFolder = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Read the tables from here instead.")
-]
-AsOf = Annotated[
-    datetime | None,
-    typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="Default: the end of the data."),
 ]
 Customers = Annotated[int, typer.Option(min=1, help="How many customers.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
@@ -53,18 +47,17 @@ def main() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
     except TyperException as error:
-        code = _fail(error.format_message())
+        sys.exit(f"retention: {error.format_message()}")
     except RetentionError as error:
-        code = _fail(str(error))
+        sys.exit(f"retention: {error}")
     except OSError as error:
         if error.filename is None:
             raise
-        code = _fail(f"{error.filename}: {error.strerror}")
+        sys.exit(f"retention: {error.filename}: {error.strerror}")
     except typer.Abort:
-        code = _fail("stopped")
-    sys.exit(code or 0)
+        sys.exit("retention: stopped")
 
 
 @app.command(epilog="Example: retention init exports/")
@@ -95,13 +88,13 @@ def simulate(
 @app.command(epilog="Example: retention check examples/telco.toml --data ../shared/data")
 def check(project: ProjectFile, data: DataFolder = None) -> None:
     """Read and check the tables; one line for each thing that is wrong."""
-    _check(_project(project, data))
+    _check(load_project(project, data))
 
 
 @app.command(epilog="Example: retention build demo")
 def build(project: ProjectFile, data: DataFolder = None) -> None:
     """Build the features of every target as they stood at each of its moments."""
-    _build(_stage(_project(project, data)))
+    _build(_stage(load_project(project, data)))
 
 
 @app.command(epilog="Example: retention train demo --target churn --json")
@@ -112,9 +105,9 @@ def train(
     data: DataFolder = None,
 ) -> None:
     """Learn each target, prove it on later time, and promote what passes the gate."""
-    reports = _train(_stage(_project(project, data)), target)
+    reports = _train(_stage(load_project(project, data)), target)
     if as_json:
-        _say(json.dumps({"targets": {name: r.as_json() for name, r in reports.items()}}, indent=1))
+        _say(json.dumps({"targets": reports}, indent=1))
     else:
         _print_reports(reports)
 
@@ -122,18 +115,21 @@ def train(
 @app.command(epilog="Example: retention score demo --as-of 2026-10-01 --csv list.csv")
 def score(
     project: ProjectFile,
-    as_of: AsOf = None,
+    as_of: Annotated[datetime | None, typer.Option(help="Default: the end of the data.")] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the list here.")] = None,
     data: DataFolder = None,
 ) -> None:
     """Score every customer for every target and publish the list."""
-    _score(_stage(_project(project, data)), as_of, csv)
+    _score(_stage(load_project(project, data)), as_of, csv)
 
 
 @app.command(epilog="Example: retention run examples/cdnow.toml")
 def run(project: ProjectFile, data: DataFolder = None) -> None:
     """Check, build, train and score."""
-    _run(_project(project, data))
+    staged = _check(load_project(project, data))
+    _build(staged)
+    _print_reports(_train(staged))
+    _score(staged)
 
 
 @app.command(epilog="Example: retention serve demo --port 8000")
@@ -144,7 +140,11 @@ def serve(
     data: DataFolder = None,
 ) -> None:
     """Serve the scores over HTTP, with the list as a page at /."""
-    _serve(_project(project, data), data=data, host=host, port=port)
+    settings = _settings(load_project(project, data), data=data, host=host, port=port)
+    from serving.listen import address, listen  # reads the environment, which is checked by now
+
+    _say(f"the list is at {address(settings)}; Ctrl-C stops it")
+    listen(settings)
 
 
 @app.command(epilog="Example: retention features --write")
@@ -168,19 +168,12 @@ def demo(
     port: Port = 8000,
 ) -> None:
     """Run the main job on a simulated company in ./demo, then serve it."""
-    simulate(Path("demo"), customers=customers, months=24, seed=7)
-    project = _project(Path("demo"), None)
-    _run(project)
+    simulate(Path("demo"), customers=customers)
+    run(Path("demo"))
     if no_serve:
         _say("to see the list: retention serve demo")
     else:
-        _serve(project, host="127.0.0.1", port=port)
-
-
-def _fail(sentence: str) -> int:
-    """Say what went wrong on stderr; the exit code."""
-    typer.echo(f"retention: {sentence}", err=True)
-    return 1
+        serve(Path("demo"), port=port)
 
 
 def _say(*lines: str) -> None:
@@ -193,14 +186,14 @@ def _say(*lines: str) -> None:
 def _bar(title: str) -> Iterator[Say]:
     """A progress bar on stderr; a text with `3 of 12` in it fills the bar."""
     shown = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    with Progress(*shown, console=Console(stderr=True), transient=True) as bars:
+    screen = Console(stderr=True)
+    hidden = not screen.is_terminal
+    with Progress(*shown, console=screen, transient=True, disable=hidden) as bars:
         task = bars.add_task(title, total=None)
 
         def say(text: str) -> None:
             count = re.search(r"([\d,]+) of ([\d,]+)", text)
-            done, total = (
-                (float(n.replace(",", "")) for n in count.groups()) if count else (0, None)
-            )
+            done, total = (int(n.replace(",", "")) for n in count.groups()) if count else (0, None)
             bars.update(task, description=f"{title}: {text}", completed=done, total=total)
 
         yield say
@@ -214,21 +207,7 @@ def _print(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(table)
 
 
-def _project(path: Path, data: Path | None) -> "Project":
-    from features.project import load_project
-
-    return load_project(path, data)
-
-
-def _run(project: "Project") -> None:
-    """The main job."""
-    staged = _check(project)
-    _build(staged)
-    _print_reports(_train(staged))
-    _score(staged)
-
-
-def _stage(project: "Project") -> "Staged":
+def _stage(project: Project) -> "Staged":
     """Read all sources; what has not changed is not built again later."""
     from features.staging import stage
 
@@ -236,39 +215,33 @@ def _stage(project: "Project") -> "Staged":
         return stage(project, progress=say)
 
 
-def _check(project: "Project") -> "Staged":
+def _check(project: Project) -> "Staged":
     """Read all sources, and print where their rows went and what is wrong with them."""
+    from features.summary import TABLE_COLUMNS, remarks, table_rows
+
     try:
         staged = _stage(project)
     except SourceError as error:
         _say(*error.lines)
         raise
-    _print(
-        ("table", "rows in", "used", "filtered", "quarantined"),
-        ((name, *asdict(rows).values()) for name, rows in staged.counts.items()),
-    )
-    _say(*(found.text for found in staged.findings), *staged.notes)
-    for source, columns in staged.unused.items():
-        _say(f"{source}: not used: {', '.join(columns)}")
+    _print(TABLE_COLUMNS, table_rows(staged))
+    _say(*remarks(staged))
     return staged
 
 
 def _build(staged: "Staged") -> None:
     """Build the frame of each target, and print its size."""
     from features.frames import frame
+    from features.summary import FRAME_COLUMNS, frame_row
 
-    rows = []
+    targets = staged.project.targets
     with _bar("Building features") as say:
-        for name in staged.project.targets:
-            built = frame(staged, name, progress=say)
-            moments = built.keys["as_of"].dropna().dt.date
-            span = (moments.min(), moments.max()) if len(moments) else ("-", "-")
-            rows.append((name, len(built.keys), built.features.shape[1], *span))
-    _print(("target", "rows", "features", "from", "to"), rows)
+        rows = [frame_row(name, frame(staged, name, progress=say)) for name in targets]
+    _print(FRAME_COLUMNS, rows)
 
 
-def _train(staged: "Staged", target: str | None = None) -> "dict[str, Report]":
-    """Train one target or all; whatever a library prints goes to stderr."""
+def _train(staged: "Staged", target: str | None = None) -> dict[str, dict[str, Any]]:
+    """The report of one target or of all; whatever a library prints goes to stderr."""
     from models.registry import Registry
     from training.train import train as learn
 
@@ -276,7 +249,16 @@ def _train(staged: "Staged", target: str | None = None) -> "dict[str, Report]":
     registry = Registry.for_project(project)
     names = list(project.targets) if target is None else [target]
     with redirect_stdout(sys.stderr), _bar("Training") as say:
-        return {n: learn(project, staged, n, registry=registry, progress=say) for n in names}
+        reports = {n: learn(project, staged, n, registry=registry, progress=say) for n in names}
+    return {name: report.as_json() for name, report in reports.items()}
+
+
+def _print_reports(reports: dict[str, dict[str, Any]]) -> None:
+    """One line for each target, then why it was promoted or not."""
+    from training.summary import SUMMARY_COLUMNS, summary_row
+
+    _print(SUMMARY_COLUMNS, (summary_row(name, report) for name, report in reports.items()))
+    _say(*(f"{name}: {report['reason']}" for name, report in reports.items()))
 
 
 def _score(staged: "Staged", as_of: datetime | None = None, csv: Path | None = None) -> None:
@@ -285,20 +267,21 @@ def _score(staged: "Staged", as_of: datetime | None = None, csv: Path | None = N
     from serving.export import write_csv
     from serving.scoring import score as publish
     from serving.store import Store
+    from serving.summary import SUMMARY_COLUMNS, summary_row
 
     project = staged.project
     settings = _settings(project)
     registry = Registry.for_project(project, settings.tracking_uri)
-    with closing(Store.for_project(project, settings.store_url)) as store, _bar("Scoring") as say:
+    store = Store.for_project(project, settings.store_url)
+    with closing(store), _bar("Scoring") as say:
         store.migrate()
-        summary = publish(
-            project, staged, as_of=as_of, store=store, registry=registry, progress=say
-        )
+        done = publish(project, staged, as_of=as_of, store=store, registry=registry, progress=say)
         if csv:
             write_csv(store, project.name, csv)
+    _print(SUMMARY_COLUMNS, map(summary_row, done.targets))
 
 
-def _settings(project: "Project", **given: Any) -> "Settings":
+def _settings(project: Project, **given: Any) -> "Settings":
     """The service's settings: what is given, then RETENTION_* variables, then defaults."""
     from pydantic import ValidationError
 
@@ -308,20 +291,9 @@ def _settings(project: "Project", **given: Any) -> "Settings":
         return Settings(project=project.path, **given)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        raise RetentionError(f"setting {fault['loc'][0]}: {fault['msg']}") from None
-
-
-def _serve(project: "Project", **given: Any) -> None:
-    """Listen until stopped."""
-    from serving.listen import address, listen
-
-    settings = _settings(project, **given)
-    _say(f"the list is at {address(settings)}; Ctrl-C stops it")
-    listen(settings)
-
-
-def _print_reports(reports: "dict[str, Report]") -> None:
-    """One line for each target, then why it was promoted or not."""
+        raise RetentionError(
+            f"setting {fault['loc'][0]}: {fault['msg'].removeprefix('Value error, ')}"
+        ) from None
 
 
 if __name__ == "__main__":

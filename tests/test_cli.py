@@ -100,7 +100,7 @@ class TestMistakes:
         self.fails("train", ran[0] / "demo", "--target", "chrun", says="unknown target 'chrun'")
 
     def test_a_date_that_does_not_parse(self, ran: tuple[Path, str]) -> None:
-        self.fails("score", ran[0] / "demo", "--as-of", "31.12.2026", says="31.12.2026")
+        self.fails("score", ran[0] / "demo", "--as-of", "31.12.2026", says="--as-of")
 
     def test_a_folder_that_cannot_be_written(self, ran: tuple[Path, str]) -> None:
         missing = ran[0] / "missing" / "list.csv"

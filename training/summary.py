@@ -1,0 +1,29 @@
+"""A training report as one line for a person."""
+
+from collections.abc import Mapping
+from typing import Any
+
+SUMMARY_COLUMNS = ("target", "test rows", "AUC", "log loss", "constant's", "grade", "promoted")
+
+
+def summary_row(name: str, report: Mapping[str, Any]) -> tuple[object, ...]:
+    """The cells under `SUMMARY_COLUMNS` of one target's report as JSON."""
+    model, constant = report.get("model") or {}, report["baselines"].get("constant") or {}
+    return (
+        name,
+        report["test"]["rows"],
+        _interval(model.get("auc")),
+        _interval(model.get("log_loss")),
+        _interval(constant.get("log_loss")),
+        report.get("grade") or "-",
+        "yes" if report["promoted"] else "no",
+    )
+
+
+def _interval(metric: Mapping[str, float | None] | None) -> str:
+    """Such as `0.712 (0.690 to 0.731)`; a dash when there is none."""
+    if metric is None or metric["value"] is None:
+        return "-"
+    if metric["low"] is None:
+        return f"{metric['value']:.3f}"
+    return "{value:.3f} ({low:.3f} to {high:.3f})".format_map(metric)
