@@ -11,10 +11,13 @@ from pandas import DataFrame
 from serving.records import Point
 
 _INK: Final = "currentColor"  # inside the page the SVG follows light and dark
-_WIDTH, _HEIGHT = 640, 150
+WIDE, NARROW = 1060, 250
+_HEIGHT = 150
 
 
-def history_chart(points: Sequence[Point], bands: Mapping[str, float]) -> alt.TopLevelMixin:
+def history_chart(
+    points: Sequence[Point], bands: Mapping[str, float], width: int = WIDE
+) -> alt.TopLevelMixin:
     """A customer's probability over scoring runs, with the lower edges of the bands.
 
     Parameters
@@ -23,6 +26,8 @@ def history_chart(points: Sequence[Point], bands: Mapping[str, float]) -> alt.To
         Scored runs, oldest first; at least two.
     bands : mapping
         Lower edge by band, in probability.
+    width : int
+        Of the plot, in pixels.
     """
     frame = DataFrame(
         {
@@ -36,20 +41,29 @@ def history_chart(points: Sequence[Point], bands: Mapping[str, float]) -> alt.To
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(format="%", values=[0, 0.5, 1], title=None),
     )
-    x = alt.X("moment:T", axis=alt.Axis(title=None, format="%d %b %Y", tickCount=4, grid=False))
+    x = alt.X(
+        "moment:T",
+        axis=alt.Axis(
+            title=None,
+            format="%d %b %Y",
+            tickCount=max(width // 160, 2),
+            labelOverlap=True,
+            grid=False,
+        ),
+    )
     base = alt.Chart(frame).encode(x=x, y=y)
     line = base.mark_line(strokeWidth=2, color=_INK)
     dots = base.mark_circle(size=44, color=_INK, opacity=1)
     rules = (
         alt.Chart(edges).mark_rule(strokeDash=[3, 4], color=_INK, opacity=0.35).encode(y="edge:Q")
     )
-    return _dressed(alt.layer(rules, line, dots))
+    return _dressed(alt.layer(rules, line, dots), width)
 
 
-def _dressed(chart: alt.LayerChart | alt.FacetChart) -> alt.TopLevelMixin:
+def _dressed(chart: alt.LayerChart | alt.FacetChart, width: int) -> alt.TopLevelMixin:
     """Sizes, and every colour taken from the page."""
     dressed: alt.TopLevelMixin = (
-        chart.properties(width=_WIDTH, height=_HEIGHT, background="transparent")
+        chart.properties(width=width, height=_HEIGHT, background="transparent")
         .configure_view(stroke=None)
         .configure_axis(
             labelColor=_INK,
@@ -66,14 +80,14 @@ def _dressed(chart: alt.LayerChart | alt.FacetChart) -> alt.TopLevelMixin:
     return dressed
 
 
-def history_svg(points: Sequence[Point], bands: Mapping[str, float]) -> str:
+def history_svg(points: Sequence[Point], bands: Mapping[str, float], width: int = WIDE) -> str:
     """`history_chart` as SVG with a text alternative."""
-    return _drawn(tuple(points), tuple(bands.items()))
+    return _drawn(tuple(points), tuple(bands.items()), width)
 
 
 @lru_cache(maxsize=256)
-def _drawn(points: tuple[Point, ...], bands: tuple[tuple[str, float], ...]) -> str:
-    chart = history_chart(points, dict(bands))
+def _drawn(points: tuple[Point, ...], bands: tuple[tuple[str, float], ...], width: int) -> str:
+    chart = history_chart(points, dict(bands), width)
     svg: str = vlc.vegalite_to_svg(chart.to_dict())
     first, last = points[0], points[-1]
     told = (

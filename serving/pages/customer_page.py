@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from serving.charts import history_svg
+from serving.charts import NARROW, WIDE, history_svg
 from serving.listing import LOSING
 from serving.pages import words
 from serving.pages.page import page
@@ -29,7 +29,7 @@ class Panel:
     raising: list[Json]
     lowering: list[Json]
     history: list[Point]
-    chart: str | None
+    charts: tuple[str, ...]
     families: dict[str, list[dict[str, Any]]]
 
     @property
@@ -81,9 +81,14 @@ def _panel(services: Services, score: Score, model: TargetModel, reasons: list[J
         raising=[reason for reason in reasons if is_raising(reason)],
         lowering=[reason for reason in reasons if not is_raising(reason)],
         history=known,
-        chart=history_svg(known, model.bands) if len(known) >= MIN_POINTS else None,
+        charts=_charts(known, model) if len(known) >= MIN_POINTS else (),
         families=_families(model, feature_values(services, score) or {}),
     )
+
+
+def _charts(history: list[Point], model: TargetModel) -> tuple[str, ...]:
+    """The line for a wide screen and for a narrow one; the style sheet shows one of them."""
+    return tuple(history_svg(history, model.bands, width) for width in (WIDE, NARROW))
 
 
 def _families(model: TargetModel, values: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -100,11 +100,12 @@ class View:
     def chips(self) -> list[Chip]:
         """The active filters."""
         names = [name for name in _ORDER if name in self.given and name not in _NOT_CHIPS]
-        chips = [Chip(_SAYS[n](self.given[n]), self.url(**{n: None})) for n in names if n != "band"]
-        for band in self.bands:
-            rest = ",".join(other for other in self.bands if other != band)
-            chips.insert(0, Chip(f"{words.label(band)} band", self.url(band=rest or None)))
-        return chips
+        rest = [Chip(_SAYS[n](self.given[n]), self.url(**{n: None})) for n in names if n != "band"]
+        return [*map(self._band_chip, self.bands), *rest]
+
+    def _band_chip(self, band: str) -> Chip:
+        others = ",".join(other for other in self.bands if other != band)
+        return Chip(f"{words.label(band)} band", self.url(band=others or None))
 
     @property
     def cleared(self) -> str:

@@ -48,8 +48,8 @@ def odds(probability: float) -> str:
 def percent(probability: float) -> str:
     """A probability in whole percent; the ends say that they are not certain."""
     if probability < 0.005:
-        return "<1 %"
-    return ">99 %" if probability >= 0.995 else f"{probability * 100:.0f} %"
+        return "<1\u00a0%"
+    return ">99\u00a0%" if probability >= 0.995 else f"{probability * 100:.0f}\u00a0%"
 
 
 def money(amount: Decimal | None, currency: str) -> str:

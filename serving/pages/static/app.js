@@ -1,4 +1,4 @@
-// Two comforts; everything works without them: short addresses, and a sign that a page is loading.
+// Comforts only, everything works without: short addresses, folded filters, a sign of loading.
 "use strict";
 
 document.addEventListener("submit", (event) => {
@@ -6,6 +6,12 @@ document.addEventListener("submit", (event) => {
     if (field.name && field.value === "") field.disabled = true;
   }
 });
+
+// On a narrow screen the list comes first, unless something is filtered already.
+const filters = document.querySelector(".filterbox");
+if (filters && !document.querySelector(".chips") && matchMedia("(max-width: 640px)").matches) {
+  filters.open = false;
+}
 
 const leaving = () => document.documentElement.classList.add("loading");
 const arrived = () => {
