@@ -291,9 +291,8 @@ def _settings(project: Project, **given: Any) -> "Settings":
         return Settings(project=project.path, **given)
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        raise RetentionError(
-            f"setting {fault['loc'][0]}: {fault['msg'].removeprefix('Value error, ')}"
-        ) from None
+        said = fault["msg"].removeprefix("Value error, ")
+        raise RetentionError(f"setting {fault['loc'][0]}: {said}") from None
 
 
 if __name__ == "__main__":

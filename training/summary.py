@@ -8,10 +8,13 @@ SUMMARY_COLUMNS = ("target", "test rows", "AUC", "log loss", "constant's", "grad
 
 def summary_row(name: str, report: Mapping[str, Any]) -> tuple[object, ...]:
     """The cells under `SUMMARY_COLUMNS` of one target's report as JSON."""
-    model, constant = report.get("model") or {}, report["baselines"].get("constant") or {}
+    model, constant = (
+        report.get("model") or {},
+        (report.get("baselines") or {}).get("constant") or {},
+    )
     return (
         name,
-        report["test"]["rows"],
+        (report.get("test") or {}).get("rows", 0),
         _interval(model.get("auc")),
         _interval(model.get("log_loss")),
         _interval(constant.get("log_loss")),
