@@ -8,6 +8,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from features.project import Bands
+from models.value import bands_of, percentile_of
 from serving.records import MICRO, ExpectedKind
 
 Floats = npt.NDArray[np.float64]
@@ -61,7 +63,7 @@ class Scored:
 class Listing:
     """How the entries of a target read: bands, kind of amount, what came before."""
 
-    bands: Mapping[str, float]
+    bands: Bands
     kind: ExpectedKind
     missing: str  # why an amount is missing
     since: datetime | None
@@ -72,7 +74,7 @@ def scored_entries(
     scored: Scored, listing: Listing, reasons: Mapping[str, list[dict[str, Any]]]
 ) -> Iterator[dict[str, Any]]:
     """Entries for `RunWriter.add_scores`, in the order of the arrays."""
-    bands = band_of(scored.probability, listing.bands)
+    bands = bands_of(scored.probability, listing.bands)
     percentiles, ranks = percentile_of(scored.probability), scored.ranks()
     for place, who in enumerate(scored.customer_id):
         before = listing.before.get(who)
@@ -111,19 +113,6 @@ def not_scored_entry(customer_id: str, reason: str, kind: ExpectedKind) -> dict[
         "expected_kind": kind,
         "out_of_fold": False,
     }
-
-
-def band_of(probability: Floats, bands: Mapping[str, float]) -> list[str]:
-    """Names of bands by their lower edges; a score on an edge belongs to the higher band."""
-    names = ["low", *sorted(bands, key=lambda name: bands[name])]
-    places = np.searchsorted(sorted(bands.values()), probability, side="right")
-    return [names[place] for place in places]
-
-
-def percentile_of(probability: Floats) -> Whole:
-    """Share of the customers with a lower probability, in whole percent rounded down."""
-    lower = np.searchsorted(np.sort(probability), probability, side="left")
-    return lower * 100 // max(len(probability), 1)
 
 
 def _micro(amount: float) -> int | None:

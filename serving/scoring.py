@@ -15,7 +15,7 @@ from models.registry import Registry
 from serving.people import customer_rows
 from serving.store import Store
 from serving.target_run import TargetRun, TargetSummary
-from serving.writer import scoring_run
+from serving.writer import RunWriter, scoring_run
 
 BLOCK = 100_000  # customers whose features are in memory at once
 Progress = Callable[[str], None]
@@ -88,24 +88,37 @@ def score(
         data_end=staged.known_until,
         usage_to=usage[1] if usage else None,
     ) as writer:
-        runs = []
-        for name, target in project.targets.items():
-            say(f"loading the model of {name}")
-            dues = None if as_of is None else due(staged, target, as_of)
-            runs.append(TargetRun(project, staged, name, registry, as_of=as_of, due=dues))
-        writer.add_models(run.model_record() for run in runs)
-        customers = 0
-        for built in _blocks(staged, as_of, say):
-            writer.add_customers(customer_rows(built.keys, built.state, project))
-            customers += len(built.keys)
-            for run in runs:
-                run.take(built, writer)
-            say(f"scored {customers:,} customers")
-        summaries = tuple(run.finish(writer, say) for run in runs)
-        summary = RunSummary(writer.run_id, as_of, customers, summaries)
+        runs = list(_target_runs(project, staged, registry, as_of, say))
+        summary = _written(staged, as_of, writer, runs, say)
         say("publishing")
         writer.publish(summary.as_json())
     return summary
+
+
+def _target_runs(
+    project: Project, staged: Staged, registry: Registry, as_of: datetime | None, say: Progress
+) -> Iterator[TargetRun]:
+    """The targets with their champions and those who are due."""
+    for name, target in project.targets.items():
+        say(f"loading the model of {name}")
+        dues = None if as_of is None else due(staged, target, as_of)
+        yield TargetRun(project, staged, name, registry, as_of=as_of, due=dues)
+
+
+def _written(
+    staged: Staged, as_of: datetime | None, writer: RunWriter, runs: list[TargetRun], say: Progress
+) -> RunSummary:
+    """Write customers and scores of a run, unseen yet."""
+    writer.add_models(run.model_record() for run in runs)
+    customers = 0
+    for built in _blocks(staged, as_of, say):
+        writer.add_customers(customer_rows(built.keys, built.state, staged.project))
+        for run in runs:
+            run.take(built, writer)
+        customers += len(built.keys)
+        say(f"scored {customers:,} customers")
+    targets = tuple(run.finish(writer, say) for run in runs)
+    return RunSummary(writer.run_id, as_of, customers, targets)
 
 
 def _is_snapshot(project: Project) -> bool:

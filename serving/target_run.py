@@ -16,12 +16,12 @@ from features.project import Project
 from features.staging import Staged
 from models.registry import LoadedModel, Registry
 from models.targets import not_scored_reason
+from models.value import bands_of, expected_gain, expected_revenue_at_risk
 from serving.entries import (
     NO_AMOUNTS,
     NO_PAST_INCREASE,
     Listing,
     Scored,
-    band_of,
     not_scored_entry,
     scored_entries,
 )
@@ -34,7 +34,6 @@ Flags = npt.NDArray[np.bool_]
 GAINS = frozenset({"upsell", "cross_sell", "conversion"})
 EXPLAINED = 20_000  # entries at the top of the list whose reasons are stored
 REASONS = 3
-MONTHS_OF_GAIN = 12
 _CHUNK = 2_000
 
 
@@ -134,9 +133,10 @@ class TargetRun:
         value = state["value_per_month"].to_numpy(dtype=np.float64)
         if self.kind == "gain":
             increase = np.nan if self._increase is None else self._increase
-            expected = probability * increase * MONTHS_OF_GAIN
+            expected = expected_gain(probability, increase)
         else:
-            expected = probability * value * self._project.money.months_exposed
+            months = self._project.money.months_exposed
+            expected = expected_revenue_at_risk(probability, value, months)
         return Scored(who, probability, value, expected, self._renews(state), out_of_fold)
 
     def _renews(self, state: pd.DataFrame) -> list[bool | None]:
@@ -152,7 +152,7 @@ class TargetRun:
         """Rank all customers of the target, explain the top of the list, write the entries."""
         scored = Scored.joined(self._parts)
         since, before = writer.before(self.name)
-        bands = self._project.bands.model_dump()
+        bands = self._project.bands
         missing = NO_PAST_INCREASE if self.kind == "gain" else NO_AMOUNTS
         listing = Listing(bands, self.kind, missing, since, before)
         reasons = dict(self._explained(writer, scored, say))
@@ -160,7 +160,7 @@ class TargetRun:
         writer.add_scores(self.name, scored_entries(scored, listing, reasons))
         rest = self._not_scored.items()
         writer.add_scores(self.name, (not_scored_entry(*one, self.kind) for one in rest))
-        return self._summary(scored, Counter(band_of(scored.probability, bands)))
+        return self._summary(scored, Counter(bands_of(scored.probability, bands)))
 
     def _explained(
         self, writer: RunWriter, scored: Scored, say: Callable[[str], None]
