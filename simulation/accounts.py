@@ -43,6 +43,7 @@ class Accounts:
     ends_on: Ints  # a scheduled end
     left_on: Ints
     left_unpaid: Flags
+    cut_on: Ints  # last time of buying less; 0 for never
     subscription: Ints  # how many this customer has had
     invoice: Ints
     was_plan: Ints

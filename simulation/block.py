@@ -155,6 +155,7 @@ class Block:
         to_end = now.period_end[who] - day
         scale = hazards.churn_scale(traits.risk[who], now.annual[who], to_end, tenure)
         growth = hazards.growth_scale(traits.growth[who], now.plan[who], tenure)
+        growth = np.where(day - now.cut_on[who] < hazards.QUIET_DAYS, 0.0, growth)
         shrink = np.where((now.seats[who] > 1) | (now.plan[who] > 1), hazards.SHRINK[state], 0.0)
         return (
             hazards.daily(hazards.LEAVE[state], scale),
@@ -177,6 +178,7 @@ class Block:
             fewer = np.ceil(now.seats[who] * (0.1 + 0.3 * draw[who])).astype(np.int64)
             now.plan[who] -= downgrades
             now.seats[who] -= np.where(downgrades, 0, np.minimum(fewer, now.seats[who] - 1))
+            now.cut_on[who] = day
         self.log.add(entry.CHANGED, day, who, now)
 
     def _convert(self, day: int, draw: Floats) -> None:

@@ -30,6 +30,9 @@ DUNNING_DAYS = 30
 FAILS = np.array([0.010, 0.018, 0.110])
 RETRY_SUCCEEDS = np.array([0.55, 0.38, 0.22])
 
+_UNPAID = (1.0 - RETRY_SUCCEEDS)[:, None] ** np.arange(len(RETRY_AFTER) + 1)
+QUIET_DAYS = 90  # who cut back does not buy more that soon
+
 RETURN_WINDOW = 240  # days after which nobody comes back
 RETURN_VOLUNTARY = 0.0006  # per day
 RETURN_UNPAID = 0.0025
@@ -78,22 +81,19 @@ def daily(by_state: Floats, scale: Floats) -> Floats:
     return np.minimum(by_state * scale, CAP)
 
 
-def unpaid_for_good(payer: Ints, retries: Ints | int) -> Floats:
-    """Probability that none of so many retries succeeds."""
-    lost: Floats = (1.0 - RETRY_SUCCEEDS[payer]) ** retries
-    return lost
+def still_owing(payer: Ints, days_overdue: Ints) -> Floats:
+    """Probability that no retry up to and on that day succeeded, seen from the failure.
 
-
-def bill_is_lost(payer: Ints) -> Floats:
-    """Probability that a bill fails and no retry succeeds."""
-    lost: Floats = FAILS[payer] * unpaid_for_good(payer, len(RETRY_AFTER))
-    return lost
-
-
-def retries_left(days_overdue: Ints) -> Ints:
-    """Retries still to come at the start of a day, so many days after the failure."""
-    left: Ints = (np.array(RETRY_AFTER) >= days_overdue[:, None]).sum(axis=1)
-    return left
+    Parameters
+    ----------
+    payer : array of shape (n,) or (n, 1)
+        Way of paying.
+    days_overdue : array of shape (n,) or (n, k)
+        Days since the failure, 0 or more.
+    """
+    tried = np.searchsorted(np.array(RETRY_AFTER), days_overdue, side="right")
+    owing: Floats = _UNPAID[payer, tried]
+    return owing
 
 
 def return_rate(unpaid: Flags, days_gone: Ints) -> Floats:

@@ -1,11 +1,12 @@
 """What will happen, by the known hazards: the chance of each event given the state at as_of.
 
 The hidden state is a finite Markov chain and every other factor of the hazards is known ahead, so
-the chances are sums over its futures, one matrix product a day, and not estimates. What is left out
-is second order: an account that changes twice within the horizon, and decisions during dunning.
+the chances are sums over its futures, one matrix product a day, and not estimates. Left out is only
+who leaves, comes back within the grace and leaves again, all inside one horizon.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from simulation.people import Traits
 
 HORIZON_DAYS = 90
 GRACE_DAYS = 30
+AHEAD = 5  # paid periods that can touch the horizon
 _MATRIX = hidden.transitions()
 
 
@@ -57,71 +59,85 @@ def _point(state: Ints) -> Floats:
 
 @dataclass(frozen=True)
 class _Paying:
-    """Customers with coverage and no announced end; arrays of shape (n,) and (n, periods)."""
+    """Customers with coverage and no announced end, seen from as_of."""
 
     as_of: int
-    state: Ints
+    now: Accounts
     risk: Floats
-    annual: np.ndarray
     growth: Floats
-    plan: Ints
-    started: Ints
-    ends: Ints  # ends of the running period and those after it
-    lost_on: Ints  # days on which dunning would run out, beside `ends`
-    lost: Floats  # and the probability of it, seen from the bill
+    payer: Ints  # shape (n, 1)
+    bills: Ints  # day of the bill that is overdue, then of those to come; shape (n, 1 + AHEAD)
+    fails: Floats  # probability that each is owed, before its retries that are still to come
 
     @classmethod
-    def of(cls, now: Accounts, who: Traits, at: Ints, as_of: int) -> "_Paying":
-        """The paying customers of a block."""
-        ends = np.stack([now.end_of_period(at, k) for k in range(5)], axis=1)
-        bill_fails = hazards.bill_is_lost(who.payer[at])
-        overdue = now.overdue_since[at] != NEVER
-        left = hazards.retries_left(as_of - now.overdue_since[at])
-        still = np.where(overdue, hazards.unpaid_for_good(who.payer[at], left), 0.0)
-        since = np.where(overdue, now.overdue_since[at], as_of)
+    def of(cls, now: Accounts, who: Traits, at: Ints, as_of: int) -> Self:
+        """Some customers of a block."""
+        payer = who.payer[at][:, None]
+        ends = np.stack([now.end_of_period(at, k) for k in range(AHEAD)], axis=1)
+        since = now.overdue_since[at][:, None]
+        overdue = since != NEVER
+        days = np.where(overdue, as_of - 1 - since, 0)  # retries up to yesterday have failed
+        owed = np.where(overdue, 1.0 / hazards.still_owing(payer, days), 0.0)
         return cls(
-            as_of,
-            now.state[at],
-            who.risk[at],
-            now.annual[at],
-            who.growth[at],
-            now.plan[at],
-            now.started[at],
-            ends,
-            np.column_stack([since, ends]) + hazards.DUNNING_DAYS,
-            np.column_stack([still, np.repeat(bill_fails[:, None], ends.shape[1], axis=1)]),
+            as_of=as_of,
+            now=now.take(at),
+            risk=who.risk[at],
+            growth=who.growth[at],
+            payer=payer,
+            bills=np.hstack([np.where(overdue, since, NEVER), ends]),
+            fails=np.hstack([owed, np.broadcast_to(hazards.FAILS[payer], ends.shape)]),
         )
 
     def integrate(self) -> tuple[Floats, Floats, Floats]:
-        """Voluntary churn, involuntary churn, upsell."""
+        """Voluntary churn, involuntary churn, upsell.
+
+        `stay` is the mass that has not decided to leave; `able` the part of it whose next change
+        may still be the first purchase of more.
+        """
         until = self.as_of + HORIZON_DAYS
-        last_end = np.where(self.ends < until, self.ends, 0).max(axis=1)
-        stay, able = _point(self.state), _point(self.state)
-        voluntary, upsell = np.zeros(len(stay)), np.zeros(len(stay))
+        ends = self.bills[:, 1:]
+        last_end = np.where(ends < until, ends, 0).max(axis=1)
+        stay = _point(self.now.state)
+        able = stay.copy()
+        voluntary, unpaid, upsell = np.zeros((3, len(stay)))
         for day in range(self.as_of, until):
-            able *= 1.0 - np.where(self.lost_on == day, self.lost, 0.0).sum(axis=1)[:, None]
-            leave, grow = self._rates(day)
+            lost, owing = self._dunning(day)
+            unpaid += stay.sum(axis=1) * lost
+            stay *= 1.0 - lost[:, None]
+            able *= 1.0 - lost[:, None]
+            leave, grow, shrink = self._rates(day, owing)
             gone = stay * leave
-            counts = np.where(day < last_end, 1.0, hazards.AT_ONCE)
-            voluntary += counts * gone.sum(axis=1)
+            at_once = hazards.AT_ONCE + (1.0 - hazards.AT_ONCE) * owing
+            voluntary += np.where(day < last_end, 1.0, at_once) * gone.sum(axis=1)
             won = able * grow
             upsell += won.sum(axis=1)
             stay = (stay - gone) @ _MATRIX
-            able = (able - won - able * leave) @ _MATRIX
-        unpaid = 1.0 - np.prod(np.where(self.lost_on < until, 1.0 - self.lost, 1.0), axis=1)
+            able = (able * (1.0 - leave - shrink) - won) @ _MATRIX
         kept = hazards.stays_away(hazards.RETURN_VOLUNTARY, GRACE_DAYS)
-        lost = hazards.stays_away(hazards.RETURN_UNPAID, GRACE_DAYS)
-        return voluntary * kept, (1.0 - voluntary) * unpaid * lost, upsell
+        lost_for_good = hazards.stays_away(hazards.RETURN_UNPAID, GRACE_DAYS)
+        return voluntary * kept, unpaid * lost_for_good, upsell
 
-    def _rates(self, day: int) -> tuple[Floats, Floats]:
-        """A day's chances of leaving and of buying more, shape (n, STATES)."""
-        running = np.where(self.ends > day, self.ends, NEVER).min(axis=1)
-        tenure = day - self.started
-        leave = hazards.churn_scale(self.risk, self.annual, running - day, tenure)
-        grow = hazards.growth_scale(self.growth, self.plan, tenure)
+    def _dunning(self, day: int) -> tuple[Floats, Floats]:
+        """Chance that dunning runs out today, and that a bill is owed today."""
+        since = day - self.bills
+        owed = self.fails * hazards.still_owing(self.payer, since)
+        lost = np.where(since == hazards.DUNNING_DAYS, owed, 0.0).sum(axis=1)
+        running = (since >= 0) & (since < hazards.DUNNING_DAYS)
+        return lost, np.where(running, owed, 0.0).sum(axis=1)
+
+    def _rates(self, day: int, owing: Floats) -> tuple[Floats, Floats, Floats]:
+        """A day's chances of leaving, buying more and cutting back, shape (n, STATES)."""
+        now, ends = self.now, self.bills[:, 1:]
+        running = np.where(ends > day, ends, NEVER).min(axis=1)
+        tenure = day - now.started
+        leave = hazards.churn_scale(self.risk, now.annual, running - day, tenure)
+        grow = hazards.growth_scale(self.growth, now.plan, tenure) * (1.0 - owing)
+        grow = np.where(day - now.cut_on < hazards.QUIET_DAYS, 0.0, grow)
+        can_shrink = ((now.seats > 1) | (now.plan > 1)) * (1.0 - owing)
         return (
             hazards.daily(hazards.LEAVE, leave[:, None]),
             hazards.daily(hazards.GROW, grow[:, None]),
+            hazards.SHRINK * can_shrink[:, None],
         )
 
 
