@@ -122,7 +122,7 @@ def open_source(
             con.execute(f"CREATE VIEW rejects_{name} AS {' UNION ALL '.join(rejects)}")
     except Error as error:
         raise SourceError(
-            f"sources.{table}: cannot read {source.file}: {_first_line(error)}"
+            f"sources.{table}: cannot read {source.file}: {_message(error)}"
         ) from error
     return RawSource(
         source,
@@ -136,7 +136,7 @@ def open_source(
     )
 
 
-def _first_line(error: Error) -> str:
+def _message(error: Error) -> str:
     return str(error).splitlines()[0]
 
 
@@ -183,7 +183,7 @@ def _open_text(file: Path, encoding: str) -> TextIO:
     return file.open(encoding=encoding, newline="")
 
 
-def _head(file: Path) -> str:
+def first_line(file: Path) -> str:
     """The first line that is not blank; empty when the file is."""
     with _open_text(file, "utf-8-sig") as lines:
         return next((line for line in lines if line.strip()), "")
@@ -195,7 +195,7 @@ def _guess_delimiter(line: str) -> str:
 
 def read_header(file: Path, delimiter: str | None = None, *, header: bool = True) -> list[str]:
     """Column names of a text file; `column0`, `column1`, ... when it has no header."""
-    line = _head(file)
+    line = first_line(file)
     delimiter = delimiter or _guess_delimiter(line)
     if delimiter == WHITESPACE:
         names = line.split()
@@ -225,7 +225,7 @@ def _parse_text(
     if source.delimiter == WHITESPACE:
         return _parse_blanks(con, source, file, parsed, rejects, names)
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names)
-    delimiter = source.delimiter or _guess_delimiter(_head(file))
+    delimiter = source.delimiter or _guess_delimiter(first_line(file))
     con.execute(
         f"COPY (SELECT * FROM read_csv({literal(file)}, auto_detect = false,"
         f" header = {literal(source.header)}, delim = {literal(delimiter)}, quote = '\"',"
