@@ -22,6 +22,7 @@ from features.project import Project, load_project
 
 if TYPE_CHECKING:
     from features.staging import Staged
+    from models.registry import Registry
     from serving.settings import Settings
 
 Say = Callable[[str], None]  # takes what is being done, such as `churn: date 3 of 12`
@@ -105,11 +106,7 @@ def train(
     data: DataFolder = None,
 ) -> None:
     """Learn each target, prove it on later time, and promote what passes the gate."""
-    reports = _train(_stage(load_project(project, data)), target)
-    if as_json:
-        _say(json.dumps({"targets": reports}, indent=1))
-    else:
-        _print_reports(reports)
+    _train(_stage(load_project(project, data)), target, as_json=as_json)
 
 
 @app.command(epilog="Example: retention score demo --as-of 2026-10-01 --csv list.csv")
@@ -128,7 +125,7 @@ def run(project: ProjectFile, data: DataFolder = None) -> None:
     """Check, build, train and score."""
     staged = _check(load_project(project, data))
     _build(staged)
-    _print_reports(_train(staged))
+    _train(staged)
     _score(staged)
 
 
@@ -240,45 +237,47 @@ def _build(staged: "Staged") -> None:
     _print(FRAME_COLUMNS, rows)
 
 
-def _train(staged: "Staged", target: str | None = None) -> dict[str, dict[str, Any]]:
-    """The report of one target or of all; whatever a library prints goes to stderr."""
-    from models.registry import Registry
+def _train(staged: "Staged", target: str | None = None, *, as_json: bool = False) -> None:
+    """Train one target or all, and print the reports; what a library prints goes to stderr."""
+    from training.summary import SUMMARY_COLUMNS, summary_row
     from training.train import train as learn
 
-    project = staged.project
-    registry = Registry.for_project(project)
+    project, registry = staged.project, _registry(staged.project)
     names = list(project.targets) if target is None else [target]
     with redirect_stdout(sys.stderr), _bar("Training") as say:
-        reports = {n: learn(project, staged, n, registry=registry, progress=say) for n in names}
-    return {name: report.as_json() for name, report in reports.items()}
-
-
-def _print_reports(reports: dict[str, dict[str, Any]]) -> None:
-    """One line for each target, then why it was promoted or not."""
-    from training.summary import SUMMARY_COLUMNS, summary_row
-
-    _print(SUMMARY_COLUMNS, (summary_row(name, report) for name, report in reports.items()))
-    _say(*(f"{name}: {report['reason']}" for name, report in reports.items()))
+        found = {n: learn(project, staged, n, registry=registry, progress=say) for n in names}
+    reports = {name: report.as_json() for name, report in found.items()}
+    if as_json:
+        _say(json.dumps({"targets": reports}, indent=1))
+    else:
+        _print(SUMMARY_COLUMNS, (summary_row(name, report) for name, report in reports.items()))
+        _say(*(f"{name}: {report['reason']}" for name, report in reports.items()))
 
 
 def _score(staged: "Staged", as_of: datetime | None = None, csv: Path | None = None) -> None:
     """Score, publish, write the list when asked for, and print how many there are."""
-    from models.registry import Registry
     from serving.export import write_csv
     from serving.scoring import score as publish
     from serving.store import Store
     from serving.summary import SUMMARY_COLUMNS, summary_row
 
     project = staged.project
-    settings = _settings(project)
-    registry = Registry.for_project(project, settings.tracking_uri)
-    store = Store.for_project(project, settings.store_url)
+    registry = _registry(project)
+    store = Store.for_project(project, _settings(project).store_url)
     with closing(store), _bar("Scoring") as say:
         store.migrate()
         done = publish(project, staged, as_of=as_of, store=store, registry=registry, progress=say)
         if csv:
             write_csv(store, project.name, csv)
     _print(SUMMARY_COLUMNS, map(summary_row, done.targets))
+
+
+def _registry(project: Project) -> "Registry":
+    """Where models are kept: as the settings say, else among the project's outputs."""
+    from models.registry import Registry
+
+    address = _settings(project).tracking_uri
+    return Registry(address) if address else Registry.for_project(project)
 
 
 def _settings(project: Project, **given: Any) -> "Settings":

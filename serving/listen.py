@@ -1,12 +1,15 @@
 """Listening: the service on a loopback port until it is stopped."""
 
 import socket
+from contextlib import closing
 
 import uvicorn
 
 from features.errors import RetentionError
+from features.project import load_project
 from serving.app import create_app
 from serving.settings import Settings
+from serving.store import Store
 
 
 def listen(settings: Settings) -> None:
@@ -15,11 +18,18 @@ def listen(settings: Settings) -> None:
     Raises
     ------
     RetentionError
-        If another program holds the port.
+        If the project or the store cannot be used, another program holds the port, or the
+        service does not start for another reason, which is in its log then.
     """
+    project = load_project(settings.project, settings.data)
+    with closing(Store.for_project(project, settings.store_url)) as store:
+        store.migrate()  # said here in one sentence, not in the log of a failed start
     config = uvicorn.Config(create_app(settings), log_level=settings.log_level, access_log=False)
+    server = uvicorn.Server(config)
     with _bound(settings.host, settings.port) as listener:
-        uvicorn.Server(config).run(sockets=[listener])
+        server.run(sockets=[listener])
+    if not server.started:
+        raise RetentionError("the service did not start; the lines above say why")
 
 
 def address(settings: Settings) -> str:

@@ -29,17 +29,20 @@ kind = "silence"
 """
 
 
-def retention(*args: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
+def retention(
+    *args: object, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end, with variables set on top of ours."""
     command = [sys.executable, "-m", "retention", *map(str, args)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    full = os.environ | (env or {})
+    return subprocess.run(command, cwd=cwd, env=full, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder in which `retention demo` ran once, and what it printed."""
     folder = tmp_path_factory.mktemp("cli")
-    done = retention("demo", "--customers", 400, "--no-serve", cwd=folder)
+    done = retention("demo", "--customers", 1500, "--no-serve", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 
@@ -70,8 +73,8 @@ class TestHelp:
 class TestMistakes:
     """A user's error: code 1, one plain sentence on stderr, nothing on stdout."""
 
-    def fails(self, *args: object, says: str, cwd: Path | None = None) -> None:
-        done = retention(*args, cwd=cwd)
+    def fails(self, *args: object, says: str, env: dict[str, str] | None = None) -> None:
+        done = retention(*args, env=env)
         assert done.returncode == 1
         assert done.stdout == ""
         assert done.stderr.startswith("retention: ")
@@ -94,7 +97,13 @@ class TestMistakes:
         self.fails("check", write_project(TOML + "horizon = 3\n"), says="targets.lapse.horizon")
 
     def test_a_missing_file(self, write_project: Callable[..., Path]) -> None:
-        self.fails("check", write_project(TOML), says="customers.csv")
+        self.fails("build", write_project(TOML), says="customers.csv")
+
+    def test_check_also_lists_every_finding(self, write_project: Callable[..., Path]) -> None:
+        done = retention("check", write_project(TOML))
+        assert done.returncode == 1
+        assert [line for line in ("customers.csv", "orders.csv") if line not in done.stdout] == []
+        assert done.stderr.count("\n") == 1
 
     def test_an_unknown_target(self, ran: tuple[Path, str]) -> None:
         self.fails("train", ran[0] / "demo", "--target", "chrun", says="unknown target 'chrun'")
@@ -112,6 +121,13 @@ class TestMistakes:
     def test_other_machines_are_refused(self, ran: tuple[Path, str]) -> None:
         self.fails("serve", ran[0] / "demo", "--host", "0.0.0.0", says="loopback")
 
+    def test_a_variable_that_does_not_fit(self, ran: tuple[Path, str]) -> None:
+        self.fails("serve", ran[0] / "demo", says="page_size", env={"RETENTION_PAGE_SIZE": "many"})
+
+    def test_a_store_that_cannot_be_reached(self, ran: tuple[Path, str]) -> None:
+        env = {"RETENTION_STORE_URL": "postgresql://nobody:secret@127.0.0.1:9/none"}
+        self.fails("score", ran[0] / "demo", says="127.0.0.1", env=env)
+
     def test_a_port_in_use(self, ran: tuple[Path, str]) -> None:
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
@@ -127,7 +143,7 @@ class TestMainJob:
     """The verbs one after the other, on a small simulated company."""
 
     def test_demo_says_what_it_did(self, ran: tuple[Path, str]) -> None:
-        assert "400 customers over 24 months" in ran[1]
+        assert "1,500 customers over 24 months" in ran[1]
         for word in ("subscriptions", "churn", "upsell"):
             assert word in ran[1]
 
