@@ -138,10 +138,9 @@ def serve(
 ) -> None:
     """Serve the scores over HTTP, with the list as a page at /."""
     settings = _settings(load_project(project, data), data=data, host=host, port=port)
-    from serving.listen import address, listen  # reads the environment, which is checked by now
+    from serving.listen import listen  # reads the environment, which is checked by now
 
-    _say(f"the list is at {address(settings)}; Ctrl-C stops it")
-    listen(settings)
+    listen(settings, lambda address: _say(f"the list is at {address}; Ctrl-C stops it"))
 
 
 @app.command(epilog="Example: retention features --write")

@@ -1,6 +1,7 @@
 """Listening: the service on a loopback port until it is stopped."""
 
 import socket
+from collections.abc import Callable
 from contextlib import closing
 
 import uvicorn
@@ -12,8 +13,8 @@ from serving.settings import Settings
 from serving.store import Store
 
 
-def listen(settings: Settings) -> None:
-    """Serve until stopped.
+def listen(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until stopped; `announce` is told the address once it is ours.
 
     Raises
     ------
@@ -27,12 +28,13 @@ def listen(settings: Settings) -> None:
     config = uvicorn.Config(create_app(settings), log_level=settings.log_level, access_log=False)
     server = uvicorn.Server(config)
     with _bound(settings.host, settings.port) as listener:
+        announce(_address(settings))
         server.run(sockets=[listener])
     if not server.started:
         raise RetentionError("the service did not start; the lines above say why")
 
 
-def address(settings: Settings) -> str:
+def _address(settings: Settings) -> str:
     """Where a browser finds the service."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"http://{host}:{settings.port}"
