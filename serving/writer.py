@@ -150,7 +150,12 @@ class RunWriter:
     def before(
         self, target: str
     ) -> tuple[datetime | None, dict[str, tuple[float | None, str | None]]]:
-        """Probability and band of each customer in the newest run with an earlier moment."""
+        """Probability and band of each customer in the newest run with an earlier moment.
+
+        A run without a moment (snapshots) has nothing before it: no time passed between two runs.
+        """
+        if self._as_of is None:
+            return None, {}
         earlier = (
             select(ScoringRun.id, ScoringRun.as_of)
             .where(
