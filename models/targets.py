@@ -6,7 +6,8 @@ One rule serves training and scoring. Three points the table of reasons leaves o
   failing the eligibility of the kind, or its `where`, is `not_eligible`.
 - `insufficient_history` (no fact in 180 days) asks of kinds that need coverage, and of conversion,
   that a customer who once used the product left a trace in that time. Silence and inactivity state
-  their own span, `active_days`, and a source without any usage cannot go quiet.
+  their own span, `active_days`, and a source without any usage cannot go quiet. A customer that
+  went quiet is not scored but still teaches, so training does not ask; nor whether data are stale.
 - On snapshots a row labelled with the event has left already; only that and an objection count.
 """
 
@@ -62,7 +63,8 @@ def not_scored_reason(
         Customers whose anchor falls at `as_of`; None when all are due.
     customer_id : Series of shape (n,)
     data_end : datetime or None
-        Exclusive end of the source, against which it may be stale; None does not ask.
+        Exclusive end of the source; None, in training, asks neither whether it is stale nor
+        whether a customer went quiet.
 
     Returns
     -------
@@ -153,8 +155,9 @@ def _timing(
     yield "too_new", _flags(age < timedelta(days=target.min_age_days))
     if due is not None:
         yield "not_due", ~_flags(customer_id.isin(list(due)))
-    if data_end is not None:
-        yield "stale_data", _flags(as_of > pd.Timestamp(data_end) + STALE_AFTER)
+    if data_end is None:
+        return
+    yield "stale_data", _flags(as_of > pd.Timestamp(data_end) + STALE_AFTER)
     if target.kind not in ("silence", "inactivity"):
         quiet = state["last_fact_at"] < as_of - HISTORY
         yield "insufficient_history", _flags(quiet & state["last_activity_at"].notna())

@@ -1,0 +1,150 @@
+"""What is registered: a refit on all that is known, with card, charts and out-of-fold scores."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.project import Project
+from features.staging import Staged
+from models.calibrate import fit_calibration
+from models.card import describe
+from models.charts import Chart, calibration_chart, lift_chart, top_features_chart
+from models.fitted import Fitted
+from models.registry import Registry
+from training.backtest import Backtest
+from training.recipe import fit
+from training.report import Report
+from training.sample import Dataset, Floats, Rows
+
+
+@dataclass(frozen=True)
+class Refit:
+    """The model to register and the rows it was learned from."""
+
+    fitted: Fitted
+    rows: Rows
+    y: Floats
+
+
+def refit(data: Dataset, found: Backtest, data_end: datetime | None) -> Refit:
+    """The chosen setting on all mature slices, calibrated on the pooled back-test predictions.
+
+    The back-test predicted later time (of a snapshot: other customers) than it was learned from,
+    so its log-odds are those of rows the model had not seen.
+    """
+    dates = None if data_end is None else data.mature(data_end)
+    rows, y = data.labelled(dates, data_end)
+    encoder = data.encoder(rows)
+    model = fit(data.sample(rows, y, encoder), found.setting, encoder.categorical)
+    log_odds = np.concatenate([trial.log_odds[found.best] for trial in found.trials])
+    tested = np.concatenate([trial.test_rows for trial in found.trials])
+    answers = np.concatenate([trial.y for trial in found.trials])
+    calibration = fit_calibration(log_odds, answers, groups=data.customer[tested])
+    return Refit(Fitted(encoder, model, calibration), rows, y)
+
+
+def register(
+    project: Project,
+    staged: Staged,
+    data: Dataset,
+    found: Backtest,
+    report: Report,
+    registry: Registry,
+) -> int:
+    """Log the refitted model, make it the champion if it passed; returns the version.
+
+    Of a snapshot, the calibrated out-of-fold probability of every customer is written to
+    `<outputs>/oof/<target>-<version>.parquet` (`customer_id`, `probability`): scores to publish,
+    as the registered model has seen those customers.
+    """
+    data_end = None if data.is_snapshot else staged.data_end
+    whole = refit(data, found, data_end)
+    name = project.model_name(report.target)
+    version = registry.log(
+        name,
+        whole.fitted,
+        _card(project, staged, data, found, report, whole),
+        params=_params(found, whole),
+        metrics=_numbers(report),
+        charts=_charts(found, whole.fitted),
+        tags={"target": report.target, "data_fingerprint": staged.fingerprint},
+    )
+    if data.is_snapshot:
+        _write_out_of_fold(project, data, found, f"{report.target}-{version}")
+    if report.promoted:
+        registry.promote(name, version)
+    return version
+
+
+def _card(
+    project: Project,
+    staged: Staged,
+    data: Dataset,
+    found: Backtest,
+    report: Report,
+    whole: Refit,
+) -> dict[str, Any]:
+    """The description of the model, its recipe, and until when the labels it learned were known."""
+    tests = np.concatenate([trial.test_rows for trial in found.trials])
+    card = describe(
+        project,
+        report.target,
+        train_as_of=_dates(data, whole.rows),
+        test_as_of=_dates(data, tests),
+        metrics={"model": report.model, "baselines": report.baselines},
+        grade=report.grade,
+        fingerprint=staged.fingerprint,
+        trained_at=datetime.now(UTC).replace(tzinfo=None),
+    )
+    until = None if data.is_snapshot else staged.data_end.isoformat()
+    recipe = {"name": found.setting.name, "params": found.setting.params}
+    extra = {"recipe": recipe, "known_until": until, "reason": report.reason}
+    return card | extra | {"rows": len(whole.y), "rate": float(whole.y.mean())}
+
+
+def _dates(data: Dataset, rows: Rows) -> list[datetime]:
+    return sorted(data.keys["as_of"].iloc[rows].dropna().dt.to_pydatetime().tolist())
+
+
+def _params(found: Backtest, whole: Refit) -> Mapping[str, Any]:
+    return {
+        "recipe": found.setting.name,
+        **found.setting.params,
+        "rows": len(whole.y),
+        "features": len(whole.fitted.catalogue),
+        "calibration": whole.fitted.calibration.method,
+    }
+
+
+def _numbers(report: Report) -> dict[str, float | None]:
+    """Every estimate of the back-test under a name MLflow takes."""
+    named = {"": report.model or {}} | {f"{k}_": v for k, v in report.baselines.items()}
+    return {
+        f"{prefix}{metric}": found["value"]
+        for prefix, metrics in named.items()
+        for metric, found in metrics.items()
+        if isinstance(found, dict)
+    }
+
+
+def _charts(found: Backtest, fitted: Fitted) -> dict[str, Chart]:
+    newest = found.trials[-1]
+    probability = newest.probability[found.best]
+    return {
+        "calibration": calibration_chart(newest.y, probability),
+        "lift": lift_chart(newest.y, probability),
+        "top_features": top_features_chart(fitted.importance(), fitted.catalogue),
+    }
+
+
+def _write_out_of_fold(project: Project, data: Dataset, found: Backtest, name: str) -> None:
+    trial = found.trials[0]
+    customer = data.keys["customer_id"].iloc[trial.test_rows].to_numpy()
+    frame = pd.DataFrame({"customer_id": customer, "probability": trial.probability[found.best]})
+    folder = project.outputs / "oof"
+    folder.mkdir(parents=True, exist_ok=True)
+    frame.to_parquet(folder / f"{name}.parquet", index=False)

@@ -1,0 +1,141 @@
+"""What a training says: rows, metrics with intervals, baselines, the verdict and its reason."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from models.bootstrap import Interval
+from training.backtest import Backtest
+from training.gate import Verdict
+from training.sample import Dataset, Floats, Rows
+from training.trial import ALTERNATIVES, Trial
+
+Json = dict[str, Any]
+BASELINES = ("constant", "rule", *ALTERNATIVES)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of training one target.
+
+    Attributes
+    ----------
+    target, grade, reason : str
+    promoted : bool
+    version : int or None
+        In the registry; None when nothing was registered.
+    recipe : str or None
+        How the registered model is fitted, in words.
+    train, test : dict or None
+        Rows, rate, customers, events (distinct customers) and as-of dates: of the newest origin's
+        training, and of all tests (their rate is the mean over origins).
+    model : dict or None
+        Metrics of what is registered, or would be: means over origins.
+    baselines : dict
+    origins : tuple of dict
+        The same at each origin.
+    warnings : tuple of str
+    """
+
+    target: str
+    promoted: bool
+    grade: str
+    reason: str
+    version: int | None = None
+    recipe: str | None = None
+    train: Json | None = None
+    test: Json | None = None
+    model: Json | None = None
+    baselines: Json = field(default_factory=dict)
+    origins: tuple[Json, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def as_json(self) -> Json:
+        """Plain JSON; what is undefined is null, and `reason` says why."""
+        return {
+            "train": self.train,
+            "test": self.test,
+            "model": self.model,
+            "baselines": self.baselines,
+            "promoted": self.promoted,
+            "grade": self.grade,
+            "reason": self.reason,
+            "recipe": self.recipe,
+            "version": self.version,
+            "origins": list(self.origins),
+            "warnings": list(self.warnings),
+        }
+
+
+def report_of(
+    target: str, data: Dataset, found: Backtest, verdict: Verdict, warnings: Sequence[str]
+) -> Report:
+    """The report of a back-test."""
+    average = found.draws.average()
+    baselines = {name: metrics_json(average[name]) for name in BASELINES}
+    baselines["rule"]["column"] = found.trials[-1].rule
+    champion = found.champion_metrics()
+    if champion is not None:
+        baselines["champion"] = metrics_json(champion)
+    newest = found.trials[-1]
+    return Report(
+        target,
+        verdict.promoted,
+        verdict.grade,
+        verdict.reason,
+        recipe=found.setting.name,
+        train=rows_json(data, newest.train_rows, newest.train_y),
+        test=_tests(data, found.trials),
+        model=metrics_json(average[found.best]),
+        baselines=baselines,
+        origins=tuple(_origin(data, found, number) for number in range(len(found.trials))),
+        warnings=tuple(warnings),
+    )
+
+
+def _origin(data: Dataset, found: Backtest, number: int) -> Json:
+    trial, metrics = found.trials[number], found.draws.origin(number)
+    return {
+        "at": None if trial.at is None else f"{trial.at:%Y-%m-%d}",
+        "train": rows_json(data, trial.train_rows, trial.train_y),
+        "test": rows_json(data, trial.test_rows, trial.y, listed=True),
+        "model": metrics_json(metrics[found.best]),
+        "baselines": {name: metrics_json(metrics[name]) for name in BASELINES},
+    }
+
+
+def _tests(data: Dataset, trials: Sequence[Trial]) -> Json:
+    """All tests together; the rate is the mean over origins, as all else."""
+    rows = np.concatenate([trial.test_rows for trial in trials])
+    y = np.concatenate([trial.y for trial in trials])
+    rate = float(np.mean([trial.y.mean() for trial in trials]))
+    return rows_json(data, rows, y, listed=True) | {"rate": rate}
+
+
+def rows_json(data: Dataset, rows: Rows, y: Floats, *, listed: bool = False) -> Json:
+    """Some rows as the report counts them.
+
+    Parameters
+    ----------
+    data : Dataset
+    rows, y : ndarray of shape (n,)
+        Rows of the dataset and their labels.
+    listed : bool
+        Name every as-of date, not only the first and the last.
+    """
+    as_of = data.keys["as_of"].iloc[rows].dropna()
+    dates = [f"{moment:%Y-%m-%d}" for moment in sorted(as_of.unique())]
+    return {
+        "rows": len(rows),
+        "rate": float(np.mean(y)) if len(y) else None,
+        "customers": len(np.unique(data.customer[rows])),
+        "events": len(np.unique(data.customer[rows[y == 1]])),
+        "as_of": dates if listed else dates[:1] + dates[1:][-1:],
+    }
+
+
+def metrics_json(metrics: Mapping[str, Interval]) -> Json:
+    """Each metric with its interval; null with a reason where undefined."""
+    return {name: found.as_json() for name, found in metrics.items()}

@@ -1,0 +1,148 @@
+"""The rows of a target that may train or test, and the matrices cut from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.build import Built
+from features.declare import Feature
+from features.errors import UnknownFeatureError
+from features.project import Target
+from features.staging import Staged
+from models.encode import Encoder
+from training.labels import Labeller, mature
+
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Encoded rows with their answers.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, f)
+    y : ndarray of shape (n,)
+        1 where the event happened, else 0.
+    customer : ndarray of int, shape (n,)
+        A number per customer, the same in all samples of a dataset.
+    as_of : Series of datetime, shape (n,)
+        NaT on snapshots.
+    simple : DataFrame of shape (n, k)
+        The columns a simple rule may use.
+    """
+
+    X: Floats
+    y: Floats
+    customer: Rows
+    as_of: pd.Series
+    simple: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def events(self) -> int:
+        """Distinct customers with the event."""
+        return len(np.unique(self.customer[self.y == 1]))
+
+    def take(self, rows: Rows) -> Self:
+        """Some of the rows, in that order."""
+        as_of, simple = self.as_of.iloc[rows], self.simple.iloc[rows]
+        return type(self)(self.X[rows], self.y[rows], self.customer[rows], as_of, simple)
+
+
+class Dataset:
+    """Eligible rows of a target with features, and labels at any moment of knowledge.
+
+    Parameters
+    ----------
+    staged : Staged
+    target : Target
+    built : Built
+        All as-of dates of the target.
+    """
+
+    def __init__(self, staged: Staged, target: Target, built: Built) -> None:
+        self.target = target
+        labeller = Labeller(staged, target, built.keys, built.state)
+        self.rows = np.flatnonzero(labeller.eligible)
+        self._labeller = labeller
+        self._labels: dict[datetime | None, Floats] = {}
+        self.keys = built.keys.iloc[self.rows].reset_index(drop=True)
+        self.catalogue = chosen(built.catalogue, target.features)
+        names = [feature.name for feature in self.catalogue]
+        self.frame = built.features.iloc[self.rows][names].reset_index(drop=True)
+        state = built.state.iloc[self.rows].reset_index(drop=True)
+        self.customer = pd.factorize(self.keys["customer_id"])[0]
+        self._simple = None if target.label is not None else _recency(self.keys, state)
+
+    @property
+    def is_snapshot(self) -> bool:
+        """Whether the rows have no date."""
+        return self.target.label is not None
+
+    def mature(self, moment: datetime) -> list[datetime]:
+        """The as-of dates whose answer is known at a moment."""
+        dates = self.keys["as_of"].unique()
+        return sorted(date for date in dates if mature(date, self.target, moment))
+
+    def labelled(
+        self, dates: Sequence[datetime] | None, known_before: datetime | None
+    ) -> tuple[Rows, Floats]:
+        """Rows of some dates (None: all) with a label by then, and the labels."""
+        if known_before not in self._labels:
+            self._labels[known_before] = self._labeller(known_before).to_numpy()[self.rows]
+        y = self._labels[known_before]
+        wanted = ~np.isnan(y)
+        if dates is not None:
+            wanted &= self.keys["as_of"].isin(list(dates)).to_numpy()
+        rows = np.flatnonzero(wanted)
+        return rows, y[rows]
+
+    def encoder(self, rows: Rows) -> Encoder:
+        """Category codes learned from some rows."""
+        return Encoder().fit(self.frame.iloc[rows], self.catalogue)
+
+    def sample(self, rows: Rows, y: Floats, encoder: Encoder) -> Sample:
+        """The encoded rows with their labels."""
+        frame = self.frame.iloc[rows]
+        simple = frame if self._simple is None else self._simple.iloc[rows]
+        as_of = self.keys["as_of"].iloc[rows].reset_index(drop=True)
+        return Sample(
+            encoder.transform(frame),
+            y,
+            self.customer[rows],
+            as_of,
+            simple.reset_index(drop=True),
+        )
+
+
+def chosen(catalogue: Sequence[Feature], names: Sequence[str]) -> tuple[Feature, ...]:
+    """The features a target asks for by name or family; all when it asks for none."""
+    known = {feature.name for feature in catalogue} | {feature.family for feature in catalogue}
+    if set(names) - known:
+        raise UnknownFeatureError(set(names) - known, known)
+    return tuple(f for f in catalogue if not names or f.name in names or f.family in names)
+
+
+def _recency(keys: pd.DataFrame, state: pd.DataFrame) -> pd.DataFrame:
+    """Days since the last use and the last order; since the last fact where there is neither."""
+    since = {
+        "days since the last use": "last_activity_at",
+        "days since the last order": "last_order_at",
+    }
+    known = {name: column for name, column in since.items() if state[column].notna().any()}
+    known = known or {"days since the last fact": "last_fact_at"}
+    return pd.DataFrame(
+        {
+            name: (keys["as_of"] - state[column]).dt.total_seconds() / 86_400
+            for name, column in known.items()
+        }
+    )

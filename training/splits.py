@@ -1,0 +1,155 @@
+"""Origins: moments at which a model is trained on what was known, then tested on what came after.
+
+A slice is the rows of one as-of date. It may train at an origin when its answer was known by then
+and comes in whole or not at all.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from features.errors import ProjectError
+from features.project import Target
+from training.labels import known_after, mature
+
+N_ORIGINS = 3
+BLOCK = timedelta(days=30)  # denser grids are tested in blocks of so many days
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One honest trial: the dates to learn from and the later dates to be judged on."""
+
+    at: datetime
+    train: tuple[datetime, ...]
+    test: tuple[datetime, ...]
+
+
+def origins(
+    target: Target, dates: Sequence[datetime], data_end: datetime, n: int = N_ORIGINS
+) -> list[Origin]:
+    """The origins of a target, oldest first.
+
+    With `target.split` the test is the one it names: every listed date is an origin, `test_from`
+    is one origin for all dates from then on. Without it the newest mature dates are the tests, each
+    trained on the dates whose answer was known by then.
+
+    Parameters
+    ----------
+    target : Target
+    dates : sequence of datetime
+        The as-of grid.
+    data_end : datetime
+    n : int
+        How many rolling origins where history allows.
+
+    Returns
+    -------
+    list of Origin
+        Empty when no date has later dates to be tested on.
+
+    Raises
+    ------
+    ProjectError
+        A listed date is not in the grid, or its answer is not known in time.
+    """
+    grid = sorted(date for date in dates if mature(date, target, data_end))
+    tests: list[tuple[datetime, ...]]
+    if target.split.test:
+        tests = [(_listed(date, grid, "test", data_end),) for date in sorted(target.split.test)]
+    elif target.split.test_from is not None:
+        tests = [tuple(date for date in grid if date >= target.split.test_from)]
+    else:
+        tests = _blocks(grid)
+    start = target.split.test_from
+    found = [_origin(target, grid, test, start or test[0]) for test in tests if test]
+    usable = [origin for origin in found if origin.train]
+    return usable if target.split.test else usable[-n:]
+
+
+def _origin(
+    target: Target, grid: list[datetime], test: tuple[datetime, ...], at: datetime
+) -> Origin:
+    known = tuple(date for date in grid if mature(date, target, at))
+    if target.split.train:
+        known = tuple(_listed(date, known, "train", at) for date in sorted(target.split.train))
+    return Origin(at, known, test)
+
+
+def _listed(date: datetime, allowed: Sequence[datetime], key: str, by: datetime) -> datetime:
+    if date not in allowed:
+        newest = f"{max(allowed):%Y-%m-%d}" if allowed else "none"
+        raise ProjectError(
+            f"split.{key} names {date:%Y-%m-%d}, which is not an as-of date whose answer is known"
+            f" by {by:%Y-%m-%d}; the newest such date is {newest}"
+        )
+    return date
+
+
+def _blocks(grid: list[datetime]) -> list[tuple[datetime, ...]]:
+    """Tests of rolling origins: single dates, or spans of `BLOCK` where the grid is denser."""
+    if len(grid) < 2 or (grid[-1] - grid[0]) / (len(grid) - 1) >= timedelta(days=7):
+        return [(date,) for date in grid]
+    blocks: dict[int, list[datetime]] = {}
+    for date in grid:
+        blocks.setdefault((grid[-1] - date) // BLOCK, []).append(date)
+    return [tuple(blocks[age]) for age in sorted(blocks, reverse=True)]
+
+
+def newest(dates: Sequence[datetime]) -> tuple[datetime, ...]:
+    """The newest block of some dates: the last date, or the last 30 days of a dense grid."""
+    blocks = _blocks(sorted(set(dates)))
+    return blocks[-1] if blocks else ()
+
+
+def time_folds(target: Target, as_of: pd.Series, n: int = 3) -> Iterator[tuple[Rows, Rows]]:
+    """Inner folds in time order: the newest blocks, each trained on what was known by its start.
+
+    Parameters
+    ----------
+    target : Target
+    as_of : Series of datetime, shape (n,)
+        Of the rows that may train.
+    n : int
+
+    Yields
+    ------
+    train, test : ndarray of int
+        Positions of rows.
+    """
+    moments = as_of.reset_index(drop=True)
+    for block in _blocks(sorted(moments.unique()))[-n:]:
+        known = moments <= block[0] - known_after(target)
+        if known.any():
+            yield np.flatnonzero(known), np.flatnonzero(moments.isin(block))
+
+
+def customer_folds(
+    event: npt.NDArray[np.float64], customer: npt.ArrayLike, n: int = 5, seed: int = 0
+) -> Iterator[tuple[Rows, Rows]]:
+    """Random folds with all rows of a customer on one side, alike in customers with the event.
+
+    Parameters
+    ----------
+    event : ndarray of float, shape (n,)
+    customer : array-like of shape (n,)
+    n, seed : int
+
+    Yields
+    ------
+    train, test : ndarray of int
+        Positions of rows.
+    """
+    groups = np.unique(np.asarray(customer), return_inverse=True)[1]
+    happened = np.bincount(groups, weights=event) > 0
+    shuffled = np.random.default_rng(seed).permutation(len(happened))
+    dealt = shuffled[np.argsort(happened[shuffled], kind="stable")]
+    fold = np.empty(len(happened), dtype=np.int64)
+    fold[dealt] = np.arange(len(dealt)) % n  # customers with and without the event in turn
+    for number in range(n):
+        yield np.flatnonzero(fold[groups] != number), np.flatnonzero(fold[groups] == number)

@@ -1,0 +1,180 @@
+"""One honest trial: learn at an origin, predict what came after, beside every baseline."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from features.project import Target
+from models.encode import Encoder
+from models.portable import LIMIT, sigmoid
+from training.baselines import constant, simple_rule
+from training.recipe import DEFAULT, LOGISTIC, Choice, Setting, choose, fit, learn
+from training.sample import Dataset, Floats, Rows, Sample
+from training.splits import Origin, customer_folds
+
+FOLDS = 5  # of snapshots
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Predictions at one origin, and what they were learned from.
+
+    Attributes
+    ----------
+    at : datetime or None
+        The origin; None for the cross-validation of a snapshot.
+    train_rows, test_rows : ndarray of int
+        Rows of the dataset.
+    train_y, y : ndarray
+        Their labels.
+    probability : dict of str to ndarray of shape (n,)
+        By `constant`, `rule`, `model`, `logistic`, `lightgbm` and perhaps `champion`.
+    log_odds : dict of str to ndarray of shape (n,)
+        Before calibration, of the models that can be registered.
+    constant : float
+        The newest rate known at the origin, a mean over folds on a snapshot.
+    setting : Setting
+        With which `model` was learned.
+    rule : str
+        The column of the simple rule.
+    """
+
+    at: datetime | None
+    train_rows: Rows
+    train_y: Floats
+    test_rows: Rows
+    y: Floats
+    probability: dict[str, Floats]
+    log_odds: dict[str, Floats]
+    constant: float
+    setting: Setting
+    rule: str
+
+
+Others = Mapping[str, Setting]
+ALTERNATIVES: Others = {"logistic": LOGISTIC, "lightgbm": DEFAULT}
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    """What `Trial` holds of the test rows of one fold."""
+
+    probability: dict[str, Floats]
+    log_odds: dict[str, Floats]
+    constant: float
+    setting: Setting
+    rule: str
+
+
+def run_origin(
+    data: Dataset,
+    origin: Origin,
+    data_end: datetime,
+    *,
+    setting: Setting | None = None,
+    champion: Setting | None = None,
+) -> Trial:
+    """Learn from what was known at an origin, predict its test dates.
+
+    Parameters
+    ----------
+    data : Dataset
+    origin : Origin
+    data_end : datetime
+        The test labels use all that is known before.
+    setting : Setting, optional
+        Chosen on the training rows when left out.
+    champion : Setting, optional
+        The recipe of the present champion, to be learned beside.
+    """
+    train_rows, train_y = data.labelled(origin.train, origin.at)
+    test_rows, test_y = data.labelled(origin.test, data_end)
+    encoder = data.encoder(train_rows)
+    train = data.sample(train_rows, train_y, encoder)
+    test = data.sample(test_rows, test_y, encoder)
+    choice = Choice(setting) if setting else choose(data.target, train, encoder.categorical)
+    found = _predict(data.target, train, test, encoder, choice, champion)
+    return _trial(origin.at, (train_rows, train_y), (test_rows, test_y), found)
+
+
+def run_folds(data: Dataset, *, champion: Setting | None = None, seed: int = 0) -> Trial:
+    """Cross-validation of a snapshot: every row predicted by models without its customer.
+
+    Settings and calibration are chosen inside the training rows of each fold.
+    """
+    rows, y = data.labelled(None, None)
+    found: list[_Predicted] = []
+    order: list[Rows] = []
+    for train, test in customer_folds(y, data.customer[rows], FOLDS, seed):
+        encoder = data.encoder(rows[train])
+        seen = data.sample(rows[train], y[train], encoder)
+        unseen = data.sample(rows[test], y[test], encoder)
+        choice = choose(data.target, seen, encoder.categorical)
+        found.append(_predict(data.target, seen, unseen, encoder, choice, champion))
+        order.append(test)
+    back = np.argsort(np.concatenate(order), kind="stable")
+    return _trial(None, (rows, y), (rows, y), _joined(found, back))
+
+
+def _trial(
+    at: datetime | None, train: tuple[Rows, Floats], test: tuple[Rows, Floats], found: _Predicted
+) -> Trial:
+    return Trial(
+        at,
+        *train,
+        *test,
+        found.probability,
+        found.log_odds,
+        found.constant,
+        found.setting,
+        found.rule,
+    )
+
+
+def _predict(
+    target: Target,
+    train: Sample,
+    test: Sample,
+    encoder: Encoder,
+    choice: Choice,
+    champion: Setting | None,
+) -> _Predicted:
+    """Every model and baseline, learned on `train`, on `test`."""
+    rate, rule = constant(train), simple_rule(train)
+    learned = learn(target, train, choice, encoder)
+    log_odds = {"model": learned.model.decision_function(test.X)}
+    probability = {
+        "constant": rate.probability(test),
+        "rule": rule.probability(test),
+        "model": learned.calibration.probability(log_odds["model"]),
+    }
+    for name, other in ALTERNATIVES.items():
+        log_odds[name] = fit(train, other, encoder.categorical).decision_function(test.X)
+        probability[name] = sigmoid(np.clip(log_odds[name], -LIMIT, LIMIT))
+    if champion == choice.setting:
+        probability["champion"] = probability["model"]
+    elif champion is not None:
+        old = learn(target, train, Choice(champion), encoder)
+        raw = old.model.decision_function(test.X)
+        probability["champion"] = old.calibration.probability(raw)
+    return _Predicted(probability, log_odds, rate.rate, choice.setting, rule.column)
+
+
+def _joined(found: list[_Predicted], back: Rows) -> _Predicted:
+    """Folds put together in the order of the rows; of choices, the commonest."""
+    probability = {
+        name: np.concatenate([fold.probability[name] for fold in found])[back]
+        for name in found[0].probability
+    }
+    log_odds = {
+        name: np.concatenate([fold.log_odds[name] for fold in found])[back]
+        for name in found[0].log_odds
+    }
+    settings = {fold.setting.name: fold.setting for fold in found}
+    setting = settings[Counter(fold.setting.name for fold in found).most_common(1)[0][0]]
+    rule = Counter(fold.rule for fold in found).most_common(1)[0][0]
+    rate = float(np.mean([fold.constant for fold in found]))
+    return _Predicted(probability, log_odds, rate, setting, rule)
