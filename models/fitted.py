@@ -1,6 +1,7 @@
 """A fitted model whole: encoder, estimator and calibration, ready to predict and to be written."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -106,10 +107,23 @@ class Fitted:
         folder.mkdir(parents=True, exist_ok=True)
         card = self.card()
         for name, booster in zip(card["boosters"], self.model.ensemble_.boosters, strict=True):
-            (folder / name).write_text(booster.model_to_string(), encoding="utf-8")
+            (folder / name).write_text(_plain(booster.model_to_string()), encoding="utf-8")
         text = json.dumps({**(extra or {}), **card}, indent=1, allow_nan=False)
         (folder / "card.json").write_text(text + "\n", encoding="utf-8")
         return folder
+
+
+def _plain(booster: str) -> str:
+    """A booster's text without the least and greatest training value of each feature.
+
+    Predicting does not read them, and they may be those of a single customer.
+    """
+    return re.sub(
+        r"^feature_infos=.*$",
+        lambda line: re.sub(r"\[[^\]]*\]", "[0:0]", line[0]),
+        booster,
+        flags=re.MULTILINE,
+    )
 
 
 def _shares(values: Floats) -> Floats:

@@ -8,15 +8,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, Self
 
-import mlflow
-import mlflow.pyfunc
 from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import LoggedModel, RunInfo
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
+from mlflow.pyfunc import save_model
 from mlflow.types import ColSpec, Schema
 from pandas import DataFrame
 
@@ -48,8 +50,12 @@ class Registry:
     def __init__(self, tracking_uri: str, artifacts: Path | None = None) -> None:
         self.tracking_uri = tracking_uri
         self._artifacts = artifacts
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        """Made at the first question: a new tracking file takes seconds to lay out."""
         with _quiet():
-            self._client = MlflowClient(tracking_uri, tracking_uri)
+            return MlflowClient(self.tracking_uri, self.tracking_uri)
 
     @classmethod
     def for_project(cls, project: Project) -> Self:
@@ -88,18 +94,39 @@ class Registry:
             Of the run and of the version, such as the fingerprint of the data.
         """
         tags = {k: str(v) for k, v in (tags or {}).items()}
-        with _quiet(), self._active(), tempfile.TemporaryDirectory() as folder:
-            experiment = self._experiment(name.partition(".")[0])
-            with mlflow.start_run(experiment_id=experiment, run_name=name, tags=tags) as run:
-                mlflow.log_params({k: str(v) for k, v in params.items()})
-                mlflow.log_metrics(_defined(metrics))
-                mlflow.log_dict({"features": fitted.encoder.names}, "features.json")
-                for chart_name, chart in (charts or {}).items():
-                    for path in write_chart(chart, Path(folder) / "charts", chart_name):
-                        mlflow.log_artifact(str(path), "charts")
-                saved = fitted.save(Path(folder) / "model", {"name": name, **card_extra})
-                uri = _log_model(fitted, saved)
-            return self._register(name, uri, run.info.run_id, tags, card_extra.get("grade"))
+        grade = card_extra.get("grade")
+        with _quiet(), tempfile.TemporaryDirectory() as folder, self._run(name, tags) as run:
+            for key, value in params.items():
+                self._client.log_param(run.run_id, key, str(value))
+            for key, number in _defined(metrics).items():
+                self._client.log_metric(run.run_id, key, number)
+            self._client.log_dict(run.run_id, {"features": fitted.encoder.names}, "features.json")
+            for chart_name, chart in (charts or {}).items():
+                write_chart(chart, Path(folder) / "charts", chart_name)
+            if charts:
+                self._client.log_artifacts(run.run_id, str(Path(folder) / "charts"), "charts")
+            saved = fitted.save(Path(folder) / "model", {"name": name, **card_extra})
+            model = self._upload(run, _package(fitted, saved, Path(folder) / "packaged"))
+            version_tags = tags | ({"grade": str(grade)} if grade else {})
+            return self._register(name, model, run.run_id, version_tags)
+
+    @contextmanager
+    def _run(self, name: str, tags: dict[str, str]) -> Iterator[RunInfo]:
+        """A run that ends finished, or failed with the error passed on."""
+        experiment = self._experiment(name.partition(".")[0])
+        run = self._client.create_run(experiment, tags=tags, run_name=name).info
+        status = "FAILED"
+        try:
+            yield run
+            status = "FINISHED"
+        finally:
+            self._client.set_terminated(run.run_id, status)
+
+    def _upload(self, run: RunInfo, folder: Path) -> LoggedModel:
+        """The model in a folder, logged beside the run."""
+        made = self._client.create_logged_model(run.experiment_id, "model", run.run_id)
+        self._client.log_model_artifacts(made.model_id, str(folder))
+        return self._client.finalize_logged_model(made.model_id, "READY")
 
     def _experiment(self, project: str) -> str:
         """The project's experiment; made when there is none."""
@@ -109,14 +136,13 @@ class Registry:
         location = self._artifacts.as_uri() if self._artifacts else None
         return str(self._client.create_experiment(project, artifact_location=location))
 
-    def _register(
-        self, name: str, uri: str, run_id: str, tags: dict[str, str], grade: str | None
-    ) -> int:
+    def _register(self, name: str, model: LoggedModel, run_id: str, tags: dict[str, str]) -> int:
         """A new version under the name, which becomes the challenger."""
         if not self._exists(name):
             self._client.create_registered_model(name)
-        tags = tags | ({"grade": grade} if grade else {})
-        made = self._client.create_model_version(name, uri, run_id, tags=tags)
+        made = self._client.create_model_version(
+            name, model.artifact_location, run_id, tags=tags, model_id=model.model_id
+        )
         self._client.set_registered_model_alias(name, CHALLENGER, made.version)
         return int(made.version)
 
@@ -160,13 +186,15 @@ class Registry:
             No such version under that name.
         """
         try:
-            source = self._client.get_model_version_download_uri(name, str(version))
+            found = self._client.get_model_version(name, str(version))
         except MlflowException as error:
             _raise_unless_missing(error)
             raise ModelNotFoundError(f"no version {version} of model {name!r}") from None
-        with _quiet(), self._active(), tempfile.TemporaryDirectory() as folder:
-            path = mlflow.artifacts.download_artifacts(
-                f"{source}/artifacts/model", dst_path=folder, tracking_uri=self.tracking_uri
+        with _quiet(), tempfile.TemporaryDirectory() as folder:
+            path = download_artifacts(
+                f"{found.source}/artifacts/model",
+                dst_path=folder,
+                tracking_uri=self.tracking_uri,
             )
             return LoadedModel(name, int(version), PortableModel.load(path))
 
@@ -194,37 +222,25 @@ class Registry:
             "run_id": version.run_id,
         }
 
-    @contextmanager
-    def _active(self) -> Iterator[None]:
-        """MLflow's global address set to ours, and put back."""
-        before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
-        mlflow.set_tracking_uri(self.tracking_uri)
-        mlflow.set_registry_uri(self.tracking_uri)
-        try:
-            yield
-        finally:
-            mlflow.set_tracking_uri(before[0])
-            mlflow.set_registry_uri(before[1])
-
 
 def _defined(metrics: Mapping[str, float | None]) -> dict[str, float]:
     return {k: float(v) for k, v in metrics.items() if v is not None and not math.isnan(v)}
 
 
-def _log_model(fitted: Fitted, folder: Path) -> str:
-    """Log the portable model into the active run; returns its address."""
+def _package(fitted: Fitted, saved: Path, folder: Path) -> Path:
+    """Write the portable model as MLflow keeps one, under a folder; returns it."""
     features = fitted.encoder.card()
     kinds = {"number": "double", "category": "string"}
     schema = Schema([ColSpec(kinds[f["kind"]], f["name"]) for f in features])
-    info = mlflow.pyfunc.log_model(
-        name="model",
+    save_model(
+        folder,
         python_model=portable.__file__,
-        artifacts={"model": str(folder)},
+        artifacts={"model": str(saved)},
         signature=ModelSignature(schema, Schema([ColSpec("double")])),
         input_example=_example(features),
         pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
     )
-    return str(info.model_uri)
+    return folder
 
 
 def _example(features: list[dict[str, Any]]) -> DataFrame:

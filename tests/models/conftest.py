@@ -7,6 +7,7 @@ import pytest
 from features.declare import Feature
 from models.calibrate import fit_calibration
 from models.fitted import Fitted
+from models.registry import Registry
 
 ROWS = 600
 
@@ -69,3 +70,15 @@ def small_fitted(small_frame, small_catalogue, small_labels) -> Fitted:
     fitted = Fitted.fit(small_frame[:half], small_labels[:half], small_catalogue, params)
     raw = fitted.log_odds(small_frame[half:])
     return fitted.calibrated(fit_calibration(raw, small_labels[half:], method="platt"))
+
+
+@pytest.fixture(scope="session")
+def registry_home(tmp_path_factory):
+    """The folder of one MLflow file and its artifacts, which takes seconds to lay out."""
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="session")
+def registry(registry_home) -> Registry:
+    """A registry in that folder; each test uses model names of its own."""
+    return Registry(f"sqlite:///{registry_home / 'mlflow.db'}", registry_home / "mlartifacts")
