@@ -126,19 +126,22 @@ class RowCount:
     quarantined: int
 
 
-def domain_fault(table: str, columns: Sequence[str], *, has_customers: bool) -> str:
-    """SQL of the first fault of a typed row, null when there is none.
+def domain_fault(table: str, columns: Sequence[str], *, has_customers: bool) -> tuple[str, str]:
+    """SQL of the first fault of a typed row, and of the value that is not allowed; null if none.
 
     Faults are texts `column: code`; the orphan test reads the table `known_customers`.
     """
-    faults = ["WHEN _fault IS NOT NULL THEN _fault"]
+    faults, values = (
+        ["WHEN _fault IS NOT NULL THEN _fault"],
+        ["WHEN _fault IS NOT NULL THEN _value"],
+    )
     for column in columns:
-        allowed = ALLOWED.get((table, column))
-        if allowed:
-            values = ", ".join(literal(value) for value in allowed)
-            faults.append(f"WHEN {quote(column)} NOT IN ({values}) THEN '{column}: not_allowed'")
-        condition = NEVER_NEGATIVE.get((table, column))
-        if condition:
+        if allowed := ALLOWED.get((table, column)):
+            listed = ", ".join(literal(value) for value in allowed)
+            case = f"WHEN {quote(column)} NOT IN ({listed}) THEN"
+            faults.append(f"{case} '{column}: not_allowed'")
+            values.append(f"{case} {quote(column)}")
+        if condition := NEVER_NEGATIVE.get((table, column)):
             if condition is _RETURN and "is_return" not in columns:
                 condition = "TRUE"
             faults.append(f"WHEN {quote(column)} < 0 AND {condition} THEN '{column}: negative'")
@@ -147,7 +150,7 @@ def domain_fault(table: str, columns: Sequence[str], *, has_customers: bool) -> 
     if TABLES[table].has_customer and table != "customers" and has_customers:
         known = "customer_id IN (SELECT customer_id FROM known_customers)"
         faults.append(f"WHEN NOT ({known}) THEN 'customer_id: unknown_customer'")
-    return f"CASE {' '.join(faults)} END"
+    return f"CASE {' '.join(faults)} END", f"CASE {' '.join(values)} END"
 
 
 def future_fault(table: str, columns: Sequence[str], data_end: datetime) -> str | None:

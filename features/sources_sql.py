@@ -11,9 +11,15 @@ from features.errors import SourceError
 from features.sources import ROW_NUMBERS, RawSource, missing_column, quote
 from features.sources_types import present
 
-_TYPES = ("BIGINT", "DOUBLE", "DATE", "TIMESTAMP")
+_SHAPES = {  # what a text must look like, since a cast would round 1.25 to a whole number
+    "BIGINT": r"[+-]?[0-9]{1,18}",
+    "DOUBLE": r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?",
+    "DATE": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
+    "TIMESTAMP": r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}.*)?",
+}
+_TYPES = tuple(_SHAPES)
 _MOSTLY = 0.9  # share of readable values from which the others count as misprints
-_MISFIT = {"BIGINT": "not_integer", "DOUBLE": "not_number", "DATE": "not_timestamp"}
+_MISFIT = {"BIGINT": "not_number", "DOUBLE": "not_number"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,10 @@ def guess_types(
     counts = []
     for name in names:
         value = present(quote(name), "VARCHAR")
-        fits = ", ".join(f"count(TRY_CAST({value} AS {kind}))" for kind in _TYPES)
+        fits = ", ".join(
+            f"count(TRY_CAST({value} AS {kind})) FILTER (regexp_full_match({value}, '{shape}'))"
+            for kind, shape in _SHAPES.items()
+        )
         padded = f"count_if(regexp_matches({value}, '^-?0[0-9]'))"
         counts.append(f"[count({value}), {padded}, {fits}]")
     row = con.execute(f"SELECT {', '.join(counts)} FROM {raw.view}").fetchone() or ()

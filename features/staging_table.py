@@ -74,12 +74,13 @@ class StagingTable:
         given = self.con.execute(f"DESCRIBE {rows}").fetchall()
         absent = [name for name in self.columns if name not in {column[0] for column in given}]
         filled = "".join(f", NULL::TIMESTAMP AS {quote(name)}" for name in absent)
-        fault = domain_fault(
+        fault, value = domain_fault(
             self.name, tuple(self.columns), has_customers="customers" in self.project.sources
         )
         known = ", coalesce(known_at, occurred_at) AS known_at" if self._has("known_at") else ""
         self.con.execute(
-            f"CREATE VIEW judged_{self.name} AS SELECT * REPLACE ({fault} AS _fault{known})"
+            f"CREATE VIEW judged_{self.name} AS SELECT * REPLACE ({fault} AS _fault,"
+            f" {value} AS _value{known})"
             f" FROM (SELECT *{filled} FROM ({rows}))"
         )
         if self.name == "customers":
