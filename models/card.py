@@ -59,7 +59,7 @@ def describe(
 
 def moments(as_of: Sequence[datetime]) -> dict[str, Any]:
     """First and last as-of and how many there are; null and 0 where rows have no date."""
-    text = sorted(moment.isoformat() for moment in as_of)
+    text = sorted({moment.isoformat() for moment in as_of})
     return {
         "first_as_of": text[0] if text else None,
         "last_as_of": text[-1] if text else None,

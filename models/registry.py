@@ -5,6 +5,7 @@ import math
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from typing import Any, Self
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import LoggedModel, RunInfo
+from mlflow.entities import LoggedModel, Metric, Param, RunInfo
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.pyfunc import save_model
@@ -96,10 +97,7 @@ class Registry:
         tags = {k: str(v) for k, v in (tags or {}).items()}
         grade = card_extra.get("grade")
         with _quiet(), tempfile.TemporaryDirectory() as folder, self._run(name, tags) as run:
-            for key, value in params.items():
-                self._client.log_param(run.run_id, key, str(value))
-            for key, number in _defined(metrics).items():
-                self._client.log_metric(run.run_id, key, number)
+            self._numbers(run, params, metrics)
             self._client.log_dict(run.run_id, {"features": fitted.encoder.names}, "features.json")
             for chart_name, chart in (charts or {}).items():
                 write_chart(chart, Path(folder) / "charts", chart_name)
@@ -109,6 +107,15 @@ class Registry:
             model = self._upload(run, _package(fitted, saved, Path(folder) / "packaged"))
             version_tags = tags | ({"grade": str(grade)} if grade else {})
             return self._register(name, model, run.run_id, version_tags)
+
+    def _numbers(
+        self, run: RunInfo, params: Mapping[str, Any], metrics: Mapping[str, float | None]
+    ) -> None:
+        """Parameters and defined metrics in one call each."""
+        moment = int(time.time() * 1000)
+        texts = [Param(key, str(value)) for key, value in params.items()]
+        numbers = [Metric(key, value, moment, 0) for key, value in _defined(metrics).items()]
+        self._client.log_batch(run.run_id, metrics=numbers, params=texts)
 
     @contextmanager
     def _run(self, name: str, tags: dict[str, str]) -> Iterator[RunInfo]:

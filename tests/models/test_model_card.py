@@ -25,7 +25,7 @@ def test_a_card_says_what_for_from_when_and_how_good(tmp_path):
     card = describe(
         project,
         "churn",
-        train_as_of=[datetime(2026, 2, 1), datetime(2026, 1, 1)],
+        train_as_of=[datetime(2026, 2, 1), datetime(2026, 1, 1), datetime(2026, 2, 1)],
         test_as_of=[],
         metrics={"auc": {"value": 0.7, "low": 0.6, "high": 0.8, "se": 0.05}},
         grade="B",

@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -181,10 +182,10 @@ def test_a_project_keeps_its_own_file_unless_the_environment_names_a_server(tmp_
     assert Registry.for_project(project).tracking_uri == elsewhere
 
 
-def test_an_example_row_is_made_of_typical_values(registry_home, first, small_fitted):
-    example = json.loads(
-        next(registry_home.rglob("input_example.json")).read_text(encoding="utf-8")
-    )
+def test_an_example_row_is_made_of_typical_values(registry, first, small_fitted):
+    source = MlflowClient(registry.tracking_uri).get_model_version(NAME, first).source
+    held = Path(source.removeprefix("file://")) / "input_example.json"
+    example = json.loads(held.read_text(encoding="utf-8"))
     (row,) = pd.DataFrame(example["data"], columns=example["columns"]).to_dict("records")
     typical = {f["name"]: f["typical"] for f in small_fitted.encoder.card()}
     assert row["price"] == pytest.approx(typical["price"])
