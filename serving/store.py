@@ -3,7 +3,7 @@
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -115,6 +115,12 @@ class Store:
         with self.sole_writer("migrations", BUSY_SECONDS), self.writing() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")  # nothing, when another process was first
+
+    def analyze(self, tables: Iterable[str]) -> None:
+        """Tell PostgreSQL's planner about new rows now, not when its housekeeping comes by."""
+        if not self.is_sqlite:
+            with self.reading() as connection:
+                connection.execute(text(f"ANALYZE {', '.join(tables)}"))
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -178,6 +178,7 @@ class RunWriter:
 
     def publish(self, counts: dict[str, Any]) -> None:
         """Make the run current; readers see the run before or this one, never a part."""
+        self._store.analyze(part.__tablename__ for part in _PARTS)
         with self._store.writing() as connection:
             old = update(ScoringRun).where(
                 ScoringRun.project == self._project, ScoringRun.is_current.is_(True)
