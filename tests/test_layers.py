@@ -41,7 +41,7 @@ HOMES = {
     "rich": ("retention.py",),
     "uvicorn": ("serving/",),
 }
-PORTABLE = {"lightgbm", "numpy", "mlflow"}  # and the standard library
+PORTABLE = {"lightgbm", "numpy", "mlflow", "pandas"}  # pandas comes with mlflow
 
 
 def sources() -> list[Path]:
