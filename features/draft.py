@@ -25,6 +25,7 @@ def draft(folder: Path) -> str:
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder")
     with duckdb.connect() as con:
+        con.execute("SET enable_progress_bar = false")  # it would write to stdout
         files = look_at_folder(con, folder)
     if not files:
         raise SourceError(f"{folder} holds no CSV or Parquet file")

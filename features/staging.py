@@ -24,6 +24,7 @@ from features.staging_table import StagingTable
 from features.staging_write import Written, write_quarantine, write_table
 
 FORMAT = 1
+MEMORY = "2GB"  # beyond it DuckDB spills to disk
 Progress = Callable[[str], None]
 
 
@@ -76,6 +77,8 @@ def stage(project: Project, *, progress: Progress | None = None) -> Staged:
     try:
         with duckdb.connect() as con:
             con.execute("SET TimeZone = 'UTC'")
+            con.execute("SET enable_progress_bar = false")  # it would write to stdout
+            con.execute(f"SET memory_limit = '{MEMORY}'")
             con.execute(f"SET temp_directory = '{scratch / 'spill'}'")
             staged = _stage(con, project, scratch, progress or _quiet)
         _publish(scratch / "staged", outputs / "staged")
