@@ -54,7 +54,6 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=settings.max_body_bytes,
         telemetry=None,
     )
     for module in (customers, scores, batch, predictions, models, system, list_page, customer_page):

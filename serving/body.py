@@ -6,9 +6,8 @@ from typing import Any, Final
 
 from fastapi import Request
 
-from serving.errors import ApiError, invalid
+from serving.errors import ApiError, invalid, token
 
-MAX_BYTES: Final = 2 * 1024 * 1024
 MAX_DEPTH: Final = 12
 MAX_NUMBER: Final = 1e18  # larger is a mistake, and would lose digits as a float anyway
 MAX_TEXT: Final = 10_000
@@ -65,7 +64,7 @@ def check(value: Any, pointer: str = "", depth: int = 0) -> None:
     if isinstance(value, dict):
         for name, item in value.items():
             _check_text(name, pointer)
-            check(item, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}", depth + 1)
+            check(item, f"{pointer}/{token(name)}", depth + 1)
     elif isinstance(value, list):
         for place, item in enumerate(value):
             check(item, f"{pointer}/{place}", depth + 1)
@@ -107,11 +106,34 @@ def _too_deep(pointer: str) -> ApiError:
 
 
 class StrictRequest(Request):
-    """A request whose JSON is read by `parse`."""
+    """A request whose body is limited and whose JSON is read by `parse`."""
+
+    async def body(self) -> bytes:
+        """The whole body, read no further than the limit."""
+        if not hasattr(self, "_body"):
+            limit = self.app.state.services.settings.max_body_bytes
+            declared = self.headers.get("content-length", "0")
+            if declared.isdecimal() and int(declared) > limit:
+                raise _too_long(limit)
+            self._body = await self._read(limit)
+        return self._body
+
+    async def _read(self, limit: int) -> bytes:
+        chunks, size = [], 0
+        async for chunk in self.stream():
+            size += len(chunk)
+            if size > limit:
+                raise _too_long(limit)
+            chunks.append(chunk)
+        return b"".join(chunks)
 
     async def json(self) -> Any:
         """The body's value; FastAPI calls this once per request."""
         return parse(await self.body())
+
+
+def _too_long(limit: int) -> ApiError:
+    return ApiError(413, "body_too_large", f"the body is limited to {limit:,} bytes")
 
 
 def check_content(request: Request) -> None:

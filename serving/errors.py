@@ -63,6 +63,11 @@ class ApiError(HTTPException):
         self.errors = [dict(error) for error in errors]
 
 
+def token(name: str) -> str:
+    """A name as one step of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 def fault(pointer: str, code: str, detail: str) -> dict[str, str]:
     """One entry of `errors[]`."""
     return {"pointer": pointer, "code": code, "detail": detail}
@@ -143,7 +148,7 @@ def _from_validation(error: RequestValidationError) -> ApiError:
 def _pointer(loc: Sequence[int | str]) -> str:
     """`("body", "rows", 0)` is `/rows/0`; a parameter keeps where it came from."""
     parts = loc[1:] if loc and loc[0] == "body" else loc
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in parts)
+    return "".join(f"/{token(str(part))}" for part in parts)
 
 
 def _code(kind: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving.errors import ApiError, fault
+from serving.errors import ApiError, fault, token
 
 Floats = npt.NDArray[np.float64]
 Card = Sequence[Mapping[str, Any]]
@@ -82,14 +82,16 @@ def _decoded(feature: Mapping[str, Any], value: float) -> float | str | None:
 
 def _missing(name: str, pointer: str) -> dict[str, str]:
     detail = f"feature {name!r} is missing; give all features of the model (null for none)"
-    return fault(f"{pointer}/{name}", "missing_feature", detail)
+    return fault(f"{pointer}/{token(name)}", "missing_feature", detail)
 
 
 def _unknown(name: str, pointer: str) -> dict[str, str]:
-    return fault(f"{pointer}/{name}", "unknown_feature", f"the model has no feature {name!r}")
+    return fault(
+        f"{pointer}/{token(name)}", "unknown_feature", f"the model has no feature {name!r}"
+    )
 
 
 def _mistyped(feature: Mapping[str, Any], pointer: str) -> dict[str, str]:
     expected = "text" if feature["kind"] == "category" else "a number"
     detail = f"feature {feature['name']!r} takes {expected} or null"
-    return fault(f"{pointer}/{feature['name']}", "wrong_type", detail)
+    return fault(f"{pointer}/{token(feature['name'])}", "wrong_type", detail)

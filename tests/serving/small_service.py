@@ -1,6 +1,8 @@
 """A small company, scored and served: a real store with two runs, a real model, a registry."""
 
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -139,9 +141,12 @@ def customers() -> list[dict[str, Any]]:
 
 
 def entries(target: str, probabilities: list[float], before: list[float] | None) -> list[dict]:
-    """All but the last three are scored; the reasons of every fifth are left to be computed."""
+    """All but the last three are scored, the first one only from the second run on.
+
+    The reasons of every fifth are left to be computed.
+    """
     money = {c["customer_id"]: c["mrr_micro"] for c in customers()}
-    scored = range(CUSTOMERS - 3)
+    scored = range(0 if before else 1, CUSTOMERS - 3)
     expected = {i: round(probabilities[i] * money[customer_id(i)] * 12) for i in scored}
     ranks = {i: r for r, i in enumerate(sorted(scored, key=lambda i: -expected[i]), start=1)}
     return [
@@ -260,6 +265,14 @@ def open_client(settings: Settings) -> TestClient:
     )
 
 
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Until the condition holds; fails when it never does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The settings of a scored company; tests only read it."""
@@ -273,11 +286,17 @@ def client(service: Settings) -> Iterator[TestClient]:
         yield opened
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A service whose project has no model and no run."""
+    folder = tmp_path_factory.mktemp("empty")
+    with open_client(Settings(project=make_project(folder).path)) as opened:
+        yield opened
+
+
 @pytest.fixture
 def own_service(service: Settings, tmp_path: Path) -> Settings:
     """A scored company of the test's own, without the cost of fitting again."""
-    import shutil
-
     source = service.project.parent
     shutil.copytree(source, tmp_path / "own")
     uri = f"sqlite:///{source / '.retention' / 'acme' / 'mlflow.db'}"
