@@ -44,8 +44,10 @@ class Grid:
         """Whether every edge is a midnight, so that no day is cut in two."""
         return not np.any(self.edges % DAY)
 
-    def lookup(self) -> tuple[Unit, pd.DataFrame]:
+    def lookup(self, since: int) -> tuple[Unit, pd.DataFrame]:
         """The unit of time that cuts no interval, and a table of `unit`, `interval`, `shown`.
+
+        One row per unit from microsecond `since` (or the first edge) to the last as-of.
 
         Raises
         ------
@@ -54,7 +56,8 @@ class Grid:
         """
         for unit, size in _UNITS:
             if not np.any(self.edges % size):
-                starts = np.arange(self.edges[0], self.edges[-1], size, dtype=np.int64)
+                start = min(since, int(self.edges[0])) // size * size
+                starts = np.arange(start, self.edges[-1], size, dtype=np.int64)
                 interval = np.searchsorted(self.edges, starts, side="right")
                 frame = {
                     "unit": starts.astype("datetime64[us]"),

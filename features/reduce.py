@@ -20,7 +20,7 @@ FEW_CUSTOMERS = 1_000  # so few are picked in the scan, not after it
 class Reduced:
     """One row per (customer, interval, first as-of that may see it), sorted by customer.
 
-    `customer`, `interval`, `shown` are int64 of shape (n_rows,); `values` holds int64 sums,
+    `customer`, `interval`, `shown` are int32 of shape (n_rows,); `values` holds int64 sums,
     millionths for decimals, or microseconds for `last` and `first` (0 when absent); `(n_rows, n)`.
     """
 
@@ -73,24 +73,22 @@ def reduce_distinct(
 
 def _placed(table: ir.Table, grid: Grid, customers: pa.Array) -> ir.Table:
     """The rows any as-of may see, each with its interval and the as-of that first sees it."""
-    unit, frame = grid.lookup()
-    lookup = ibis.memtable(pa.Table.from_pandas(frame, preserve_index=False))
     last = np.datetime64(int(grid.as_of[-1]), "us").item()
     rows = table.filter(table.occurred_at < last, table.known_at < last)
     if len(customers) <= FEW_CUSTOMERS:
         rows = rows.filter(rows.customer_id.isin(customers.to_pylist()))
+    oldest = table.occurred_at.min().to_pyarrow().cast(pa.timestamp("us")).value
+    unit, frame = grid.lookup(grid.edges[0] if oldest is None else oldest)
+    lookup = ibis.memtable(pa.Table.from_pandas(frame, preserve_index=False))
+    by_event = lookup.rename(at_unit="unit", at_shown="shown")
+    by_known = lookup.select(known_unit="unit", known_shown="shown")
     late = rows.known_at > rows.occurred_at
     rows = rows.mutate(
         at_unit=rows.occurred_at.truncate(unit),
         known_unit=ibis.ifelse(late, rows.known_at.truncate(unit), ibis.null("timestamp(6)")),
     )
-    by_event = lookup.rename(at_unit="unit", at_interval="interval", at_shown="shown")
-    by_known = lookup.select(known_unit="unit", known_shown="shown")
-    rows = rows.left_join(by_event, "at_unit").left_join(by_known, "known_unit")
-    return rows.mutate(
-        interval=rows.at_interval.fill_null(0),
-        shown=ibis.greatest(rows.at_shown.fill_null(0), rows.known_shown.fill_null(0)),
-    )
+    rows = rows.inner_join(by_event, "at_unit").left_join(by_known, "known_unit")
+    return rows.mutate(shown=ibis.greatest(rows.at_shown, rows.known_shown.fill_null(0)))
 
 
 def _aggregate(rows: ir.Table, measure: Measure) -> ir.Value:
@@ -99,25 +97,36 @@ def _aggregate(rows: ir.Table, measure: Measure) -> ir.Value:
         return rows.occurred_at.max(where=value)
     if measure.reduce == "first":
         return rows.occurred_at.min(where=value)
+    if value.type().is_boolean():
+        return ibis.ifelse(value, 1, ibis.null("int8")).count()
     return value.sum()
 
 
 def _fetch(expression: ir.Table, names: Sequence[str], customers: pa.Array) -> Reduced:
     """Read the grouped rows batch by batch into compact integers, sorted by customer."""
-    keys: list[np.ndarray] = []
-    values: list[np.ndarray] = []
+    parts: list[list[np.ndarray]] = []
     for batch in expression.to_pyarrow_batches(chunk_size=1_000_000):
-        ids = batch.column("customer_id")
-        code = pc.index_in(ids.cast(pa.string()), value_set=customers)
+        code = pc.index_in(batch.column("customer_id").cast(pa.string()), value_set=customers)
         mine = np.asarray(code.is_valid())
         columns = [code.fill_null(-1), batch.column("interval"), batch.column("shown")]
-        keys.append(np.stack([np.asarray(c, dtype=np.int64)[mine] for c in columns], axis=1))
-        values.append(np.stack([integers(batch.column(n))[mine] for n in names], axis=1))
-    key = np.concatenate(keys) if keys else np.empty((0, 3), np.int64)
-    value = np.concatenate(values) if values else np.empty((0, len(names)), np.int64)
-    order = np.argsort(key[:, 0], kind="stable")
-    key = key[order]
-    return Reduced(key[:, 0], key[:, 1], key[:, 2], value[order])
+        arrays = [np.asarray(c).astype(np.int32) for c in columns]
+        arrays += [integers(batch.column(name)) for name in names]
+        parts.append([a[mine] for a in arrays] if not mine.all() else arrays)
+    return _sorted(parts, len(names))
+
+
+def _sorted(parts: Sequence[Sequence[np.ndarray]], n_values: int) -> Reduced:
+    """Batches as one, rows by customer; each column is let go once it is in place."""
+    if not parts:
+        none = np.empty(0, np.int32)
+        return Reduced(none, none, none, np.empty((0, n_values), np.int64))
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = np.argsort(columns[0], kind="stable")
+    customer, interval, shown = (column[order] for column in columns[:3])
+    values = np.empty((len(order), n_values), np.int64)
+    for place in range(n_values):
+        values[:, place] = columns[3 + place][order]
+    return Reduced(customer, interval, shown, values)
 
 
 def integers(column: pa.Array) -> np.ndarray:
