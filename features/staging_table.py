@@ -219,7 +219,7 @@ class StagingTable:
             f" HAVING count(*) > 1 ORDER BY customer_id LIMIT {EXAMPLES}"
         ).fetchall()
         if nth > 1:
-            self.notes.append(f"{self.name}: repeats are estimated from every {nth}th customer")
+            self.notes.append(f"{self.name}: repeats are estimated from one customer in {nth}")
         return [finding(self.name, ": repeats", repeats, [one for (one,) in examples])]
 
 

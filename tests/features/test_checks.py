@@ -220,6 +220,11 @@ class TestFuture:
             f"warning: usage.occurred_at: 1 row at or after data_end, e.g. c1; {USAGE}"
         ]
 
+    def test_data_end_itself_is_the_future(self, write_project: Write) -> None:
+        lines = "customer_id,occurred_at,known_at\nc1,2024-02-01,2024-01-01\nc1,2024-01-01,\n"
+        result = check(write_project, head=self.END, usage=lines)
+        assert reasons(result, "usage") == ["occurred_at: in_future"]
+
     def test_the_last_moment_before_data_end_is_no_fault(self, write_project: Write) -> None:
         lines = "c1,2024-01-31 23:59:59.999999,1\n"
         assert check(write_project, head=self.END, usage=lines).findings == ()
@@ -341,6 +346,20 @@ def check_with(write: Write, toml: str, **tables: str) -> Staged:
     """Stage the good customers and subscriptions beside other files."""
     good = {name: GOOD[name] for name in ("customers", "subscriptions")}
     return stage(load_project(write(toml, **(good | tables))))
+
+
+def test_repeats_of_a_large_table_are_estimated_from_whole_customers(
+    write_project: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("features.staging_table.REPEATS_LOOKED_AT", 200)
+    ids = [f"c{number}" for number in range(3, 203)]
+    customers = "".join(f"{one},2024-01-01\n" for one in ids)
+    usage = "".join(f"{one},2024-01-05,1\n" * 2 for one in ids)
+    result = check(write_project, customers=customers, usage=usage)
+    (repeats,) = result.findings
+    assert repeats.count % 3 == 0
+    assert 130 < repeats.count < 270  # 200 are there
+    assert result.notes == ("usage: repeats are estimated from one customer in 3",)
 
 
 def test_quarantined_rows_keep_what_came(write_project: Write) -> None:

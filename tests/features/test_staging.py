@@ -38,7 +38,7 @@ def staged(path: Path, data: Path | None = None) -> Staged:
 def rows(result: Staged, table: str) -> list[tuple[object, ...]]:
     frame = pd.read_parquet(result.tables[table])
     frame = frame.astype(object).where(frame.notna(), None)
-    return list(frame.itertuples(index=False, name=None))
+    return sorted(frame.itertuples(index=False, name=None), key=str)
 
 
 def add_up(result: Staged) -> bool:
@@ -106,7 +106,7 @@ class TestTypes:
         toml = HEAD.replace("orders.csv", "orders.parquet") + "where = 'customer_id IS NOT NULL'\n"
         customers = "customer_id\n7\n007\n"
         result = staged(write_project(toml, customers=customers))
-        assert [row[0] for row in rows(result, "customers")] == ["7", "007"]
+        assert [row[0] for row in rows(result, "customers")] == ["007", "7"]
         assert [row[0] for row in rows(result, "orders")] == ["7"]
 
     def test_a_date_format(self, write_project: Write) -> None:
@@ -150,6 +150,13 @@ class TestMapping:
             "warning: orders.price: 1 row with a value that is not a number, e.g. c1; left out"
             " of purchase features, silence targets and value from orders"
         )
+
+    def test_a_row_whose_filter_cannot_be_read_is_not_filtered(self, write_project: Write) -> None:
+        lines = "".join(f"c1,2024-02-{day:02},{day}\n" for day in range(1, 20))
+        toml = HEAD + "where = 'price + 1 > 10'\n"
+        orders = f"customer_id,occurred_at,price\n{lines}c1,2024-02-20,abc\nc1,2024-02-20,\n"
+        count = staged(write_project(toml, customers=CUSTOMERS, orders=orders)).counts["orders"]
+        assert (count.used, count.filtered, count.quarantined) == (10, 10, 1)
 
     def test_month_facts_are_dated_by_an_expression(self, write_project: Write) -> None:
         toml = HEAD + 'expressions = { occurred_at = "last_day(make_date(Year, Month, 1))" }\n'
@@ -203,7 +210,7 @@ class TestMapping:
         orders = "customer_id,occurred_at,known_at\nc1,2024-02-01,2024-02-05\nc1,2024-02-02,\n"
         result = staged(write_project(HEAD, customers=CUSTOMERS, orders=orders))
         known = [row[2] for row in rows(result, "orders")]
-        assert known == [datetime(2024, 2, 5), datetime(2024, 2, 2)]
+        assert sorted(map(str, known)) == ["2024-02-02 00:00:00", "2024-02-05 00:00:00"]
         assert result.data_end == datetime(2024, 2, 6)
 
 
@@ -219,7 +226,7 @@ class TestFiles:
         toml = HEAD.replace("[sources.orders]", "[[sources.orders]]")
         toml += 'constants = { product = "a" }\n[[sources.orders]]\nfile = "more.csv"\n'
         result = staged(write_project(toml, customers=CUSTOMERS, orders=ORDERS, more=ORDERS))
-        assert [row[-1] for row in rows(result, "orders")] == ["a", None]
+        assert {row[-1] for row in rows(result, "orders")} == {"a", None}
         assert result.counts["orders"].rows_in == 2
 
     def test_values_parted_by_blanks(self, write_project: Write, tmp_path: Path) -> None:
