@@ -104,7 +104,9 @@ def _columns(
 ) -> pd.DataFrame:
     """Each feature as a column, from its window, its function or the state."""
     windows = Windows(values, state)
-    of_measure = {m.column(days): (m.name, (0, days)) for m in MEASURES.values() for days in m.windows}
+    of_measure = {
+        m.column(days): (m.name, (0, days)) for m in MEASURES.values() for days in m.windows
+    }
     of_measure |= {m.name: (m.name, (0, 0)) for m in MEASURES.values() if not m.windows}
     columns: dict[str, np.ndarray] = {}
     for name, feature in chosen.items():

@@ -28,5 +28,8 @@ class Built:
     def take(self, rows: np.ndarray) -> "Built":
         """The rows where a boolean mask holds, or at those positions."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        parts = (p.iloc[rows].reset_index(drop=True) for p in (self.keys, self.features, self.state))
-        return Built(*parts, self.catalogue)
+        parts = (
+            p.iloc[rows].reset_index(drop=True) for p in (self.keys, self.features, self.state)
+        )
+        keys, features, state = parts
+        return Built(keys, features, state, self.catalogue)

@@ -30,9 +30,7 @@ def _with_tables(name: str) -> Feature:
 CATALOGUE: dict[str, Feature] = catalogue()
 
 
-def available(
-    tables: Tables, project: Project, wanted: Sequence[str] = ()
-) -> dict[str, Feature]:
+def available(tables: Tables, project: Project, wanted: Sequence[str] = ()) -> dict[str, Feature]:
     """The features that a company's tables allow, its own attributes included.
 
     `wanted` narrows them to those names or families; empty is all.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
@@ -62,9 +63,9 @@ def pairs_at(staged: Staged, target: Target, dates: Sequence[datetime]) -> pd.Da
     Calendar targets take every customer known before the date, anchored ones only those due.
     """
     tables = open_tables(staged.tables)
-    moments = pd.DatetimeIndex(sorted(set(dates))).astype("datetime64[us]")
+    moments = pd.DatetimeIndex(np.array(sorted(set(dates)), dtype="datetime64[us]"))
     if target.as_of.anchor is not None:
-        return _anchored(tables, target.as_of, moments)
+        return _anchored(tables[target.as_of.anchor], target.as_of, moments)
     rows = _customers(tables)
     seen = np.searchsorted(microseconds(moments), rows["seen"].to_numpy(), side="right")
     parts = [
@@ -91,31 +92,31 @@ def _customers(tables: Tables) -> pd.DataFrame:
     for clock in clocks:
         moment = microseconds(rows[clock].fillna(pd.Timestamp(0)))
         rows["seen"] = np.maximum(rows["seen"], moment)
-    return rows.groupby("customer_id", sort=True)["seen"].min().reset_index()
+    first = rows.groupby("customer_id", sort=True)["seen"].min()
+    return pd.DataFrame({"customer_id": first.index, "seen": first.to_numpy()})
 
 
-def _anchored(tables: Tables, when: AsOf, moments: pd.DatetimeIndex) -> pd.DataFrame:
+def _anchored(table: ir.Table, when: AsOf, moments: pd.DatetimeIndex) -> pd.DataFrame:
     """Customers whose newest anchor, so many days on, falls into the step that ends at a moment."""
-    assert when.anchor is not None
-    starts = _starts(tables, when)
+    starts = _starts(table, when)
     at = starts["occurred_at"] + pd.Timedelta(days=when.after_days)
     place = np.searchsorted(microseconds(moments), microseconds(at), side="left")
     steps = {"day": 1, "week": 7, "month": 31}
     inside = place < len(moments)
     as_of = moments.to_numpy()[np.minimum(place, len(moments) - 1)]
     inside &= as_of - at.to_numpy() < np.timedelta64(steps[step(when)], "D")
-    following = starts.groupby("customer_id")["occurred_at"].shift(-1)
+    seen = starts[["occurred_at", "known_at"]].max(axis=1)
+    following = seen.groupby(starts["customer_id"]).shift(-1)
     newest = following.isna().to_numpy() | (following.to_numpy() >= as_of)
     known = starts["known_at"].to_numpy() < as_of
     keep = inside & newest & known & starts["anchors"].to_numpy(bool)
     pairs = pd.DataFrame({"customer_id": starts["customer_id"], "as_of": as_of})[keep]
-    return pairs.sort_values(["as_of", "customer_id"], ignore_index=True).drop_duplicates()
+    pairs = pairs.drop_duplicates()
+    return pairs.sort_values(["as_of", "customer_id"], ignore_index=True)
 
 
-def _starts(tables: Tables, when: AsOf) -> pd.DataFrame:
+def _starts(table: ir.Table, when: AsOf) -> pd.DataFrame:
     """Every start of the anchor table (of a customer, a subscription, an order), in time order."""
-    assert when.anchor is not None
-    table = tables[when.anchor]
     if when.where is None:
         marked = table.mutate(anchors=True)
     else:

@@ -1,4 +1,4 @@
-"""What a feature is: declared once, with its meaning; the catalogue, texts and cards come from here."""
+"""What a feature is: declared once, with what it means to a person."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -86,7 +86,7 @@ class Measure:
 
 @dataclass(frozen=True)
 class Derived:
-    """A feature computed by NumPy from windows (`f.measure(0, 28)`) and from the state (`f["mrr"]`)."""
+    """A feature by NumPy from windows, `f.measure(0, 28)`, and from the state, `f["mrr"]`."""
 
     feature: Feature
     compute: Callable[[Any], np.ndarray]

@@ -1,4 +1,4 @@
-"""The tables of one company on an engine: Ibis expressions over staged Parquet, DuckDB by default."""
+"""The tables of one company on an engine: Ibis expressions, on DuckDB by default."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,11 +22,9 @@ _IBIS_TYPES = {
 class Tables(Mapping[str, ir.Table]):
     """Canonical tables by name; a table that a company lacks is not in the mapping."""
 
-    def __init__(
-        self, connection: ibis.BaseBackend, tables: Mapping[str, ir.Table]
-    ) -> None:
+    def __init__(self, connection: ibis.BaseBackend, tables: Mapping[str, ir.Table]) -> None:
         self.connection = connection
-        self._tables = {name: table for name, table in tables.items()}
+        self._tables = dict(tables)
 
     def __getitem__(self, name: str) -> ir.Table:
         return self._tables[name]
@@ -63,8 +61,9 @@ def tables_of(frames: Mapping[str, pd.DataFrame]) -> Tables:
     """Small canonical tables from memory, cast to canonical types; `known_at` is filled."""
     connection = open_duckdb()
     tables = {}
-    for name, data in frames.items():
-        data = data.assign(known_at=data["known_at"] if "known_at" in data else data["occurred_at"])
+    for name, frame in frames.items():
+        known_at = frame["known_at"] if "known_at" in frame else frame["occurred_at"]
+        data = frame.assign(known_at=known_at)
         known = {column.name: column for column in TABLES[name].columns}
         schema = {c: _ibis_type(known[c]) for c in data.columns if c in known}
         connection.con.register(name, pa.Table.from_pandas(data, preserve_index=False))
@@ -76,7 +75,8 @@ def tables_of(frames: Mapping[str, pd.DataFrame]) -> Tables:
 
 def to_frame(table: ir.Table) -> pd.DataFrame:
     """A small table as pandas: moments to the microsecond, missing text as None or NaN."""
-    return table.to_pyarrow().to_pandas()
+    frame: pd.DataFrame = table.to_pyarrow().to_pandas()
+    return frame
 
 
 def _ibis_type(column: Column) -> str:

@@ -6,7 +6,7 @@ RetentionError                 base: one plain sentence, exit code 1 on the comm
 |- UnknownFeatureError         a model or project asks for a feature that is not registered
 |- UnknownTargetError          a target that the project does not declare
 |- UnfitDataError              the data cannot teach this target; says what is missing, by how much
-|- LeakError                   a training knows what it could not have known; names it, with the proof
+|- LeakError                   a training knows what it could not have known; names the proof
 |- ModelNotFoundError          no registered or promoted model under that name
 |- CustomerNotFoundError       no such customer in the current scoring run
 |- StoreError                  the operational store is missing, old or unreachable

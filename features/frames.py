@@ -75,7 +75,9 @@ def _write(built: Built, place: Path) -> None:
     wide = pd.concat([df.add_prefix(f"{part}.") for part, df in parts.items()], axis=1)
     table = pa.Table.from_pandas(wide, preserve_index=False)
     cards = json.dumps([feature.as_card() for feature in built.catalogue])
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"catalogue": cards.encode()})
+    table = table.replace_schema_metadata(
+        {**(table.schema.metadata or {}), b"catalogue": cards.encode()}
+    )
     scratch = place.with_suffix(".part")
     pq.write_table(table, scratch)
     scratch.replace(place)
@@ -90,6 +92,7 @@ def _read(place: Path) -> Built:
         columns = [c for c in wide.columns if c.startswith(f"{part}.")]
         parts.append(wide[columns].rename(columns=lambda c: c.partition(".")[2]))
     for item in parts:
-        for column in item.columns[[t == object or str(t) == "str" for t in item.dtypes]]:
+        for column in item.select_dtypes(["object", "str"]).columns:
             item[column] = item[column].astype(object).where(item[column].notna(), None)
-    return Built(*parts, tuple(Feature.from_card(card) for card in cards))
+    keys, features, state = parts
+    return Built(keys, features, state, tuple(Feature.from_card(card) for card in cards))

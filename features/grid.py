@@ -1,4 +1,4 @@
-"""The moments of a build: as-of dates, the window edges they imply, and the intervals between edges."""
+"""The moments of a build: as-of dates, window edges, and the intervals between edges."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ _UNITS: tuple[tuple[Unit, int], ...] = (("D", DAY), ("h", 3_600_000_000), ("m", 
 class Grid:
     """Sorted as-of moments and window edges, in microseconds since 1970, UTC.
 
-    Interval `i` holds the moments from edge `i - 1` (inclusive; interval 0 has no beginning) to edge
-    `i` (exclusive). Every as-of is an edge, so an interval lies between two as-ofs, and everything
+    Interval `i` holds the moments from edge `i - 1` (inclusive; interval 0 has no beginning) to
+    edge `i` (exclusive). Every as-of is an edge, so an interval lies between two as-ofs, and all
     in it is first visible at one of them: `shown[i]`, an index into `as_of`.
     """
 
@@ -37,7 +37,7 @@ class Grid:
 
     def edge(self, as_of: np.ndarray, days: int) -> np.ndarray:
         """Position in `edges` of the moment `days` before each as-of (an index into `as_of`)."""
-        return np.searchsorted(self.edges, self.as_of[as_of] - days * DAY)
+        return np.asarray(np.searchsorted(self.edges, self.as_of[as_of] - days * DAY))
 
     @property
     def days_whole(self) -> bool:

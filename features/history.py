@@ -10,7 +10,7 @@ from features.grid import microseconds
 
 @dataclass(frozen=True)
 class Versions:
-    """Rows of a history with, for each, the entity, its place in time and the as-of that first sees it.
+    """Rows of a history: the entity of each, and the as-of that first sees it.
 
     `entity` codes and `shown` are int64 of shape (n_rows,); a row that no as-of sees has
     `shown == n_as_of`.
@@ -33,7 +33,9 @@ class Versions:
         has no span.
         """
         order = np.lexsort((self.shown, self.entity))
-        best = np.maximum.accumulate(order) if len(order) else order  # later in time wins, per entity
+        best = (
+            np.maximum.accumulate(order) if len(order) else order
+        )  # later in time wins, per entity
         entity, shown = self.entity[order], self.shown[order]
         final = np.ones(len(order), bool)  # of rows shown together, the last one tells
         final[:-1] = (entity[1:] != entity[:-1]) | (shown[1:] != shown[:-1])
@@ -47,7 +49,7 @@ class Versions:
 
 def shown_at(occurred: np.ndarray, known: np.ndarray, as_of: np.ndarray) -> np.ndarray:
     """Position of the first as-of that sees a fact: strictly after it happened and was known."""
-    return np.searchsorted(as_of, np.maximum(occurred, known), side="right")
+    return np.asarray(np.searchsorted(as_of, np.maximum(occurred, known), side="right"))
 
 
 def expand(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -76,4 +78,4 @@ class Pairs:
             return np.full(len(customer), -1)
         key = customer * self.n_as_of + moment
         place = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
-        return np.where(self._keys[place] == key, self._order[place], -1)
+        return np.asarray(np.where(self._keys[place] == key, self._order[place], -1))

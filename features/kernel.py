@@ -47,8 +47,8 @@ class Cube:
         """Values of all measures of a kind between two edges; `(n_customers, n_measures)`."""
         planes = self.planes[kind]
         if start is None or kind != "sum":
-            return planes[end, customer]
-        return planes[end, customer] - planes[start, customer]
+            return np.asarray(planes[end, customer])
+        return np.asarray(planes[end, customer] - planes[start, customer])
 
     def _stack(
         self,

@@ -56,9 +56,7 @@ def reduce_days(table: ir.Table, measure: Measure, grid: Grid, customers: pa.Arr
     return _fetch(one, [measure.name], customers)
 
 
-def reduce_distinct(
-    table: ir.Table, measure: Measure, grid: Grid, customers: pa.Array
-) -> Reduced:
+def reduce_distinct(table: ir.Table, measure: Measure, grid: Grid, customers: pa.Array) -> Reduced:
     """One row per customer, value, interval and showing; `values` is a code of the value."""
     placed = _placed(table, grid, customers)
     value = measure.contributes(placed)

@@ -38,7 +38,9 @@ def build_snapshot(tables: Tables, project: Project) -> Built:
         else:
             columns[feature.name] = values.astype(object).where(values.notna(), None).to_numpy()
     as_of = rows["as_of"] if "as_of" in rows else pd.Series(pd.NaT, rows.index)
-    keys = pd.DataFrame({"customer_id": rows["customer_id"], "as_of": as_of.astype("datetime64[us]")})
+    keys = pd.DataFrame(
+        {"customer_id": rows["customer_id"], "as_of": as_of.astype("datetime64[us]")}
+    )
     state = _state(rows, project)
     catalogue = tuple(f for f in attributes.values() if "snapshots" in f.tables)
     return Built(keys, pd.DataFrame(columns), state, catalogue)

@@ -98,19 +98,19 @@ def _value_per_month(
 ) -> np.ndarray:
     """MRR; without subscriptions the net orders of a year by month; null without amounts."""
     if "mrr" in state:
-        return np.where(state["has_amounts"], state["mrr"], np.nan)
+        return state["mrr"]
     ordered = values.get(("order_amount", STATE_WINDOWS["order_amount"]))
     if ordered is None:
         return np.full(n_pairs, np.nan)
     back = values.get(("return_amount", STATE_WINDOWS["return_amount"]), np.zeros(n_pairs))
-    return (ordered - back) / 12
+    return np.asarray((ordered - back) / 12)
 
 
 def _back(as_of: np.ndarray, days: np.ndarray) -> np.ndarray:
     """The moment so many days before the as-of; NaT where the days are unknown."""
     known = ~np.isnan(days)
     moment = as_of - np.rint(np.where(known, days, 0) * DAY).astype(np.int64)
-    return np.where(known, moment, _NEVER).astype("datetime64[us]")
+    return np.asarray(np.where(known, moment, _NEVER)).astype("datetime64[us]")
 
 
 def _moment(microseconds: np.ndarray | None, n_pairs: int) -> np.ndarray:

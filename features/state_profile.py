@@ -17,7 +17,7 @@ _WHO = ("name", "segment", "country", "currency", "owner_id", "acquisition_chann
 def profile_state(
     tables: Tables, attributes: Sequence[str], grid: Grid, pairs: Pairs, codes: pd.Index
 ) -> Columns:
-    """The version of each customer that was known: text columns, attributes, objection, first sight."""
+    """The version of each customer that was known: text columns, attributes, objection."""
     rows = history_frame(tables, "customers", codes, ["customer_id"])
     columns = [*_WHO, *attributes]
     versions = Versions.of(rows, rows["code"].to_numpy(), grid.as_of)
@@ -39,7 +39,7 @@ def first_seen(tables: Tables, pairs_customer: np.ndarray, codes: pd.Index) -> n
     rows = history_frame(tables, "customers", codes, ["customer_id"])
     least = np.full(len(codes), np.iinfo(np.int64).max)
     np.minimum.at(least, rows["code"].to_numpy(), microseconds(rows["occurred_at"]))
-    return least[pairs_customer]
+    return np.asarray(least[pairs_customer])
 
 
 def survey_state(tables: Tables, grid: Grid, pairs: Pairs, codes: pd.Index) -> Columns:
@@ -90,9 +90,11 @@ def history_frame(
     decimals = {c: table[c].cast("float64") for c, t in table.schema().items() if t.is_decimal()}
     rows = to_frame(table.mutate(**decimals) if decimals else table)
     for clock in ("occurred_at", "known_at"):
-        dated = rows[clock] if clock in rows else rows.get("occurred_at", pd.Series(pd.NaT, rows.index))
+        dated = (
+            rows[clock] if clock in rows else rows.get("occurred_at", pd.Series(pd.NaT, rows.index))
+        )
         rows[clock] = pd.to_datetime(dated).astype("datetime64[us]").fillna(pd.Timestamp(0))
-    rows["code"] = codes.get_indexer(rows["customer_id"])
+    rows["code"] = codes.get_indexer(pd.Index(rows["customer_id"]))
     rows = rows[rows["code"] >= 0]
     ties = [c for c in values if c in rows]
     order = [*by, "occurred_at", "known_at", *ties] if by else ["code", "occurred_at", "known_at"]
@@ -106,7 +108,8 @@ def _place(values: np.ndarray, at: np.ndarray, n_pairs: int) -> np.ndarray:
         out[at] = values
         return out
     held = np.full(n_pairs, None, object)
-    held[at] = np.where(pd.isna(values), None, values)
+    known = pd.notna(values)
+    held[at[known]] = values[known]
     return held
 
 

@@ -60,8 +60,8 @@ _TABLES = (
     Table(
         "customers",
         _columns(
-            "customer_id! occurred_at:timestamp known_at:timestamp name segment country currency owner_id"
-            " parent_id acquisition_channel email external_ids objected_at:timestamp"
+            "customer_id! occurred_at:timestamp known_at:timestamp name segment country currency"
+            " owner_id parent_id acquisition_channel email external_ids objected_at:timestamp"
         ),
         key=("customer_id", "occurred_at"),
         is_history=True,
@@ -80,9 +80,10 @@ _TABLES = (
     Table(
         "subscriptions",
         _columns(
-            f"{_FACT} subscription_id! plan_id status! quantity:decimal {_PRICE} discount_amount:decimal"
-            " discount_percent:decimal discount_kind discount_ends_at:timestamp"
-            " current_period_end:timestamp auto_renew:boolean cancel_requested_at:timestamp end_reason"
+            f"{_FACT} subscription_id! plan_id status! quantity:decimal {_PRICE}"
+            " discount_amount:decimal discount_percent:decimal discount_kind"
+            " discount_ends_at:timestamp current_period_end:timestamp auto_renew:boolean"
+            " cancel_requested_at:timestamp end_reason"
         ),
         key=("subscription_id", "occurred_at"),
         is_history=True,
@@ -132,7 +133,11 @@ _TABLES = (
         key=("currency", "occurred_at"),
         has_customer=False,
     ),
-    Table("snapshots", _columns("customer_id! as_of:timestamp mrr:decimal"), key=("customer_id", "as_of")),
+    Table(
+        "snapshots",
+        _columns("customer_id! as_of:timestamp mrr:decimal"),
+        key=("customer_id", "as_of"),
+    ),
 )
 
 TABLES: Mapping[str, Table] = MappingProxyType({table.name: table for table in _TABLES})

@@ -1,6 +1,6 @@
 """Windows over every event table: which are wanted, the values, and how a feature asks for them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import ibis.expr.types as ir
@@ -17,16 +17,18 @@ Wanted = dict[str, set[Window]]  # measure -> windows
 
 
 class Windows:
-    """What a derived feature sees: `f.measure(start, end)` and `f["state column"]`, one row a pair."""
+    """What a derived feature sees: `f.measure(start, end)` and `f["state column"]` of each pair."""
 
-    def __init__(self, values: Mapping[tuple[str, Window], np.ndarray], state: Mapping[str, Any]):
+    def __init__(
+        self, values: Mapping[tuple[str, Window], np.ndarray], state: Mapping[str, Any]
+    ) -> None:
         self._values = values
         self._state = state
 
     def __getitem__(self, column: str) -> np.ndarray:
         return np.asarray(self._state[column])
 
-    def __getattr__(self, measure: str) -> Any:
+    def __getattr__(self, measure: str) -> Callable[..., np.ndarray]:
         if measure not in MEASURES:
             raise AttributeError(f"no measure {measure!r}; registered are {sorted(MEASURES)}")
 
@@ -96,13 +98,13 @@ def compute_windows(
 ) -> dict[tuple[str, Window], np.ndarray]:
     """Every wanted window for every pair, in natural units; days since for `last` and `first`.
 
-    `customer` (sorted codes into `customers`) and `as_of` (positions in `grid.as_of`) are the pairs.
+    The pairs are `customer` (sorted codes into `customers`) and `as_of` (positions in the grid).
     """
     values: dict[tuple[str, Window], np.ndarray] = {}
     moments = grid.as_of[as_of]
     for table in sorted({MEASURES[name].table for name in wanted}):
         mine = [MEASURES[name] for name in wanted if MEASURES[name].table == table]
-        for group in _passes(mine, grid):
+        for group in _passes(mine):
             rows, kinds = _reduce(tables[table], group, grid, customers)
             windows = sorted(set().union(*(wanted[m.name] for m in group)))
             if kinds == ["distinct"]:
@@ -118,8 +120,8 @@ def compute_windows(
     return values
 
 
-def _passes(measures: Sequence[Measure], grid: Grid) -> list[list[Measure]]:
-    """Additive, last and first measures share one scan; days and distinct values have their own."""
+def _passes(measures: Sequence[Measure]) -> list[list[Measure]]:
+    """Sums, last and first moments share one scan; days and distinct values have their own."""
     shared = [m for m in measures if m.reduce in ("sum", "last", "first")]
     own = [[m] for m in measures if m.reduce in ("days", "distinct")]
     return ([shared] if shared else []) + own
@@ -152,4 +154,5 @@ def safe_ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
     """`over / under`, null where `under` is not positive."""
     over, under = np.asarray(over, np.float64), np.asarray(under, np.float64)
     out = np.full(np.broadcast(over, under).shape, np.nan)
-    return np.divide(over, under, out=out, where=under > 0)
+    np.divide(over, under, out=out, where=under > 0)
+    return out

@@ -75,7 +75,10 @@ def mrr(f: Windows) -> np.ndarray:
 
 
 @derived(
-    unit="money per month", reason="price", tables=_PRICED, says="Pays {value:,.2f} per seat a month"
+    unit="money per month",
+    reason="price",
+    tables=_PRICED,
+    says="Pays {value:,.2f} per seat a month",
 )
 def mrr_per_seat(f: Windows) -> np.ndarray:
     """Monthly recurring revenue per seat."""

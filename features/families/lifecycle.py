@@ -8,9 +8,7 @@ from features.windows import Windows
 _PLAN = ("subscriptions",)
 
 
-@derived(
-    unit="days", reason="tenure", tables=("customers",), says="Customer for {value:,.0f} days"
-)
+@derived(unit="days", reason="tenure", tables=("customers",), says="Customer for {value:,.0f} days")
 def age_days(f: Windows) -> np.ndarray:
     """Days since the customer first appeared."""
     return f["age_days"]
@@ -55,15 +53,15 @@ def subscription_changes(f: Windows) -> np.ndarray:
     return f["subscription_changes"]
 
 
-@derived(
-    kind="category", unit="plan", reason="plan", tables=_PLAN, says="Is on the plan {value}"
-)
+@derived(kind="category", unit="plan", reason="plan", tables=_PLAN, says="Is on the plan {value}")
 def plan(f: Windows) -> np.ndarray:
     """The plan of the largest running subscription."""
     return f["plan_id"]
 
 
-@derived(unit="rank", reason="plan", tables=("subscriptions", "plans"), says="Plan rank {value:.0f}")
+@derived(
+    unit="rank", reason="plan", tables=("subscriptions", "plans"), says="Plan rank {value:.0f}"
+)
 def plan_tier(f: Windows) -> np.ndarray:
     """Rank of the plan among the plans."""
     return f["plan_tier"]
@@ -90,7 +88,11 @@ def days_to_renewal(f: Windows) -> np.ndarray:
 
 
 @derived(
-    unit="flag", reason="renewal", tables=_PLAN, actionable=True, says="Automatic renewal: {value:.0f}"
+    unit="flag",
+    reason="renewal",
+    tables=_PLAN,
+    actionable=True,
+    says="Automatic renewal: {value:.0f}",
 )
 def auto_renew(f: Windows) -> np.ndarray:
     """Whether the subscription renews by itself."""

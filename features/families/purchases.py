@@ -23,7 +23,11 @@ def _order(orders: ir.Table) -> ir.Value:
 
 
 @measure(
-    reduce="distinct", windows=(28, 90, 180, 0), unit="orders", reason="order_frequency", actionable=True
+    reduce="distinct",
+    windows=(28, 90, 180, 0),
+    unit="orders",
+    reason="order_frequency",
+    actionable=True,
 )
 def orders_placed(orders: ir.Table) -> ir.Value:
     """Distinct orders."""

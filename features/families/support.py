@@ -1,6 +1,5 @@
 """Trouble: tickets opened, still open, reopened, urgent, and how they were judged."""
 
-import ibis
 import ibis.expr.types as ir
 import numpy as np
 

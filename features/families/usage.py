@@ -221,7 +221,7 @@ def active_users_prev_28d(f: Windows) -> np.ndarray:
     compares=("active_users_prev_28d", "active_users_28d"),
 )
 def active_users_trend_28d(f: Windows) -> np.ndarray:
-    """Distinct users of the last 28 days against the 28 before; null when there were none before."""
+    """Distinct users of the last 28 days against the 28 before; null when none were before."""
     return safe_ratio(f.active_users(0, 28), f.active_users(28, 56))
 
 

@@ -57,18 +57,25 @@ def monthly_amount(rows: pd.DataFrame, policy: Revenue) -> pd.Series:
     price = _number(rows, "unit_amount") * _number(rows, "quantity").fillna(1.0)
     if policy.discounts != "none" and "discount_kind" in rows:
         once = rows["discount_kind"].isin(["once", "one_off"])
-        applies = ~once if policy.discounts == "recurring" else ~(once & False)
+        applies = ~once | (policy.discounts == "all")
         percent = _number(rows, "discount_percent").fillna(0.0).where(applies, 0.0)
         amount = _number(rows, "discount_amount").fillna(0.0).where(applies, 0.0)
         price = (price * (1 - percent / 100) - amount).clip(lower=0.0)
     monthly = np.rint(price.fillna(0.0) * factor * MILLIONTH)
-    return monthly.astype(np.int64)
+    return pd.Series(monthly, index=rows.index).astype(np.int64)
 
 
 def _with_prices(subscriptions: pd.DataFrame, plans: pd.DataFrame | None) -> pd.DataFrame:
     """Fill price and interval from the plan's version of the moment; canonical gaps become null."""
     rows = subscriptions.copy()
-    for column in ("plan_id", "quantity", "interval", "interval_count", "unit_amount", "end_reason"):
+    for column in (
+        "plan_id",
+        "quantity",
+        "interval",
+        "interval_count",
+        "unit_amount",
+        "end_reason",
+    ):
         if column not in rows:
             rows[column] = None
     if plans is None or "unit_amount" not in plans or rows.empty:
@@ -128,8 +135,9 @@ def _cause(items: pd.DataFrame, before: pd.DataFrame) -> pd.Series:
     interval = stays & ~plan & items["interval"].ne(before["interval"])
     unpaid = items["end_reason"].eq("payment_failed") | items["_is_out"]
     first = before["status"].isna() | before["status"].isin(["trialing", "canceled", "expired"])
-    choices = [
-        (items["_what"].ne(""), items["_what"]),
+    choices: list[tuple[pd.Series, str]] = [
+        (items["_what"].eq("involuntary"), "involuntary"),
+        (items["_what"].eq("discount_end"), "discount_end"),
         (plan | interval, "plan"),
         (quantity, "quantity"),
         (stays, "price"),
@@ -140,8 +148,10 @@ def _cause(items: pd.DataFrame, before: pd.DataFrame) -> pd.Series:
         (items["status"].eq("paused"), "pause"),
         (unpaid, "involuntary"),
     ]
-    cause = np.select([c for c, _ in choices], [c for _, c in choices], default="end")
-    return pd.Series(cause, index=items.index)
+    cause = pd.Series("end", index=items.index, dtype=object)
+    for holds, name in reversed(choices):
+        cause = cause.mask(holds, name)
+    return cause
 
 
 def _by_customer(items: pd.DataFrame) -> pd.DataFrame:
