@@ -3,11 +3,10 @@
 import logging
 import math
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version as installed
@@ -269,14 +268,13 @@ def _raise_unless_missing(error: MlflowException) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """MLflow's chatter held back: only warnings, and never on stdout."""
+    """MLflow's chatter held back: only warnings are said."""
     loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.WARNING)
     try:
-        with redirect_stdout(sys.stderr):
-            yield
+        yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)

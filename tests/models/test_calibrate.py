@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.calibrate import Calibration, fit_calibration
@@ -67,6 +67,14 @@ def test_auto_takes_the_isotonic_curve_only_when_a_line_is_wrong():
     assert error < its / 2
 
 
+def test_copies_of_one_customer_do_not_pass_for_evidence():
+    """300 customers, 40 rows each: apart, their luck looks like a curve; together it does not."""
+    z, y = (np.repeat(values, 40) for values in drawn(9, 300, 1.0, 0.0))
+    customers = np.repeat(np.arange(300), 40)
+    assert fit_calibration(z, y).method == "isotonic"
+    assert fit_calibration(z, y, groups=customers).method == "platt"
+
+
 @pytest.mark.parametrize("method", ["shift", "platt", "isotonic"])
 @pytest.mark.parametrize("case", ["separable", "reversed", "constant", "two-rows"])
 def test_odd_data_give_rising_curves_and_probabilities_inside_0_and_1(method, case):
@@ -79,6 +87,7 @@ def test_odd_data_give_rising_curves_and_probabilities_inside_0_and_1(method, ca
     assert 0 < p[0] <= p[-1] < 1
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(
     st.lists(st.floats(-20, 20), min_size=2, max_size=60),
     st.integers(0, 2**32 - 1),

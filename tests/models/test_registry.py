@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +108,7 @@ def test_the_run_holds_parameters_features_and_charts(registry, first):
 
 def test_a_chart_needs_no_network(registry_home, first):
     page = next(registry_home.rglob("lift.html")).read_text(encoding="utf-8")
-    assert "<script src=" not in page
+    assert not re.search(r"<script[^>]+src=", page)
     assert "Share of the events found" in page
 
 
@@ -139,11 +140,11 @@ def test_requirements_are_pinned_and_few(registry_home, first):
     assert all("==" in line for line in lines)
 
 
-def test_nothing_is_said_on_stdout(registry, small_fitted, capfd):
+def test_nothing_is_said_on_the_way(registry, small_fitted, capfd):
     registry.log("acme.quiet", small_fitted, {}, params={}, metrics={})
     registry.promote("acme.quiet", 1)
     registry.champion("acme.quiet")
-    assert capfd.readouterr().out == ""
+    assert capfd.readouterr() == ("", "")
 
 
 def test_frames_that_do_not_fit_the_model_are_refused(registry, first, small_frame):
