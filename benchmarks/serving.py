@@ -3,7 +3,8 @@
     python benchmarks/serving.py [--seconds 10] [--connections 8] [--customers 2000]
 
 Both servers run one worker process each, one after the other; the load comes from a third process
-over keep-alive connections. A request counts when it was answered with 200.
+over keep-alive connections. Both log every request to a file, as is their default. A request counts
+when it was answered with 200.
 """
 
 import argparse
@@ -11,7 +12,6 @@ import asyncio
 import json
 import os
 import platform
-import shutil
 import socket
 import subprocess
 import sys
@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -108,10 +109,11 @@ def server(command: list[str], port: int, ready: str, log: Path) -> Iterator[psu
                     time.sleep(0.1)
             yield psutil.Process(process.pid)
         finally:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.terminate()
-            process.terminate()
-            process.wait(30)
+            if process.poll() is None:
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    child.terminate()
+                process.terminate()
+                process.wait(30)
 
 
 def megabytes(process: psutil.Process) -> float:
@@ -130,20 +132,19 @@ def measured(port: int, path: str, body: str | None, options: argparse.Namespace
     return Load(**json.loads(done.stdout))
 
 
-def fetch(port: int, path: str) -> dict[str, object]:
+def fetch(port: int, path: str) -> Any:
     """A JSON answer."""
     with urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-        return dict(json.load(answer))
+        return json.load(answer)
 
 
 def ours(folder: Path, options: argparse.Namespace) -> tuple[dict[str, Load], float, str]:
     """Both loads on the service; the body for the other server, with the same row."""
     port = free_port()
     os.environ["RETENTION_PROJECT"] = str(folder / "demo" / "retention.toml")
-    command = [str(BIN / "uvicorn"), "serving.app:app", "--port", str(port), "--no-access-log"]
+    command = [str(BIN / "uvicorn"), "serving.app:app", "--port", str(port)]
     with server(command, port, "/readyz", folder / "service.log") as process:
-        listed = fetch(port, f"/v1/scores?target={TARGET}&limit=1")["data"]
-        customer = listed[0]["customer_id"]  # type: ignore[index]
+        customer = fetch(port, f"/v1/scores?target={TARGET}&limit=1")["scores"][0]["customer_id"]
         path = f"/v1/customers/{customer}/scores/{TARGET}"
         row = fetch(port, f"{path}?include=features")["features"]
         body = json.dumps({"target": TARGET, "rows": [{"features": row}]})
@@ -151,9 +152,8 @@ def ours(folder: Path, options: argparse.Namespace) -> tuple[dict[str, Load], fl
             "GET one stored score": measured(port, path, None, options),
             "POST /v1/predictions, one row": measured(port, "/v1/predictions", body, options),
         }
-        columns, values = list(row), list(row.values())  # type: ignore[call-overload, attr-defined]
-        split = json.dumps({"dataframe_split": {"columns": columns, "data": [values]}})
-        return loads, megabytes(process), split
+        split = {"columns": list(row), "data": [list(row.values())]}
+        return loads, megabytes(process), json.dumps({"dataframe_split": split})
 
 
 def theirs(folder: Path, body: str, options: argparse.Namespace) -> tuple[Load, float]:
@@ -161,6 +161,7 @@ def theirs(folder: Path, body: str, options: argparse.Namespace) -> tuple[Load, 
     port = free_port()
     outputs = next((folder / "demo" / ".retention").iterdir())
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{outputs / 'mlflow.db'}"
+    os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"  # it starts `uvicorn` by name
     uri = f"models:/{outputs.name}.{TARGET}@champion"
     command = [str(BIN / "mlflow"), "models", "serve", "-m", uri, "--env-manager", "local"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
@@ -203,20 +204,20 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--customers", type=int, default=2000)
+    parser.add_argument("--folder", type=Path, help="where `retention demo` ran already")
     parser.add_argument("--client", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.client:
         port, path, body, seconds, connections = json.loads(options.client)
         print(json.dumps(asdict(load(int(port), path, body, seconds, connections))))
         return
-    folder = Path(tempfile.mkdtemp(prefix="serving-benchmark-"))
-    try:
-        demo = [str(BIN / "retention"), "demo", "--no-serve", "--customers", str(options.customers)]
-        subprocess.run(demo, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    with tempfile.TemporaryDirectory(prefix="serving-benchmark-") as name:
+        folder = options.folder or Path(name)
+        if not (folder / "demo").exists():
+            demo = [BIN / "retention", "demo", "--no-serve", "--customers", str(options.customers)]
+            subprocess.run(demo, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         own, memory, body = ours(folder, options)
         other = theirs(folder, body, options)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     command = (
         f"python benchmarks/serving.py --seconds {options.seconds:g}"
         f" --connections {options.connections} --customers {options.customers}"
