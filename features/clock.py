@@ -23,19 +23,19 @@ def as_of_dates(staged: Staged, target: Target) -> list[datetime]:
     months are those of the project's time zone, the moments are UTC.
     """
     when, end = target.as_of, pd.Timestamp(staged.data_end)
+    utc, zone = staged.project.utc, staged.project.timezone
+    named = {utc(m) for m in (*when.dates, *target.split.train, *target.split.test)}
     if when.dates:
-        named = {*when.dates, *target.split.train, *target.split.test}
         return sorted(moment for moment in named if pd.Timestamp(moment) <= end)
-    zone = staged.project.timezone
-    start = pd.Timestamp(when.start) if when.start else _first_fact(staged) + _warm_up(when)
-    last = min(end, pd.Timestamp(when.end)) if when.end else end
+    start = pd.Timestamp(utc(when.start)) if when.start else _first_fact(staged) + _warm_up(when)
+    last = min(end, pd.Timestamp(utc(when.end))) if when.end else end
     grid = pd.date_range(
         start.tz_localize("UTC").tz_convert(zone).normalize(),
         last.tz_localize("UTC").tz_convert(zone),
         freq=_STEP[step(when)],
     )
     moments = {m.tz_convert("UTC").tz_localize(None).to_pydatetime() for m in grid}
-    moments |= {*target.split.train, *target.split.test}
+    moments |= named
     return sorted(moment for moment in moments if start <= pd.Timestamp(moment) <= end)
 
 
@@ -127,6 +127,6 @@ def _starts(table: ir.Table, when: AsOf) -> pd.DataFrame:
         columns.append("subscription_id")
     rows = to_frame(marked.select(columns)).dropna(subset=["occurred_at"])
     rows = rows.sort_values(["customer_id", "occurred_at"], kind="stable", ignore_index=True)
-    if when.anchor == "subscriptions":
-        rows = rows.drop_duplicates("subscription_id", ignore_index=True)
-    return rows
+    if when.anchor != "subscriptions":
+        return rows
+    return rows.drop_duplicates("subscription_id", ignore_index=True)

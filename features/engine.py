@@ -45,6 +45,7 @@ def open_duckdb(memory_limit: str = "4GB", threads: int | None = None) -> ibis.B
     connection = ibis.duckdb.connect()
     connection.raw_sql(f"SET memory_limit = '{memory_limit}'")
     connection.raw_sql("SET preserve_insertion_order = false")
+    connection.raw_sql("SET enable_progress_bar = false")  # standard output is the caller's
     if threads is not None:
         connection.raw_sql(f"SET threads = {threads}")
     return connection

@@ -44,51 +44,53 @@ def ledger_state(
 
 def _read_steps(steps: pd.DataFrame, grid: Grid, pairs: Pairs, late: np.ndarray) -> Columns:
     """Look the steps up at every pair; a step counts from the first as-of after it."""
-    n_as_of = len(grid.as_of)
-    who, at = steps["customer_id"].to_numpy(np.int64), microseconds(steps["at"])
-    key = who * (n_as_of + 1) + np.searchsorted(grid.as_of, at, side="right")
-    customer, moment = pairs.customer, pairs.as_of
-    is_late = np.zeros(len(pairs), bool)
-    inside = customer < len(late)
-    is_late[inside] = late[customer[inside]]
-    target = customer * (n_as_of + 1) + np.where(is_late, 1 + moment, 0)
-    place = np.searchsorted(key, target * (n_as_of + 1) + moment, side="right") - 1
-    has = (
-        (place >= 0) & (who[np.maximum(place, 0)] == target)
-        if len(who)
-        else np.zeros(len(pairs), bool)
-    )
-    place = np.maximum(place, 0)
+    has, place, target = _places(steps, grid, pairs, late)
     table = _step_table(steps)
 
-    def read(column: str, nothing: float) -> np.ndarray:
-        if not len(steps):
-            return np.full(len(pairs), nothing)
-        return np.where(has, table[column].to_numpy()[place], nothing)
-
-    as_of = grid.as_of[moment]
-    mrr = read("mrr", 0) / MILLIONTH
+    def read(column: str) -> np.ndarray:
+        found = table[column].to_numpy()[place] if len(steps) else 0
+        return np.asarray(np.where(has, found, 0))
 
     def since(column: str) -> np.ndarray:
-        return np.where(has, (as_of - read(column, 0)) / DAY, np.nan)
+        days = (grid.as_of[pairs.as_of] - read(column)) / DAY
+        return np.asarray(np.where(has, days, np.nan))
 
-    ups, downs = _recent(table, grid, target, moment, place, has)
+    mrr = read("mrr") / MILLIONTH
+    ups, downs = _recent(table, grid, target, pairs.as_of, place, has)
     amounts = bool(steps["has_amounts"].iloc[0]) if len(steps) else False
     return {
         "mrr": mrr if amounts else np.full(len(pairs), np.nan),
-        "has_amounts": np.full(len(pairs), amounts),
         "covered": mrr > 0,
         "ever_covered": has,
-        "earlier_churns": read("churns", 0).astype(np.float64),
-        "subscription_changes": read("changes", 0).astype(np.float64),
+        "earlier_churns": read("churns").astype(np.float64),
+        "subscription_changes": read("changes").astype(np.float64),
         "tenure_days": since("first_at"),
         "coverage_days": np.where(mrr > 0, since("covered_at"), np.nan),
         "days_since_mrr_change": since("at_us"),
-        "first_paid_us": np.where(has, read("first_at", 0), _NEVER).astype(np.int64),
-        "covered_us": np.where(mrr > 0, read("covered_at", 0), _NEVER).astype(np.int64),
+        "first_paid_us": np.where(has, read("first_at"), _NEVER).astype(np.int64),
+        "covered_us": np.where(mrr > 0, read("covered_at"), _NEVER).astype(np.int64),
         "upgrades_180d": ups,
         "downgrades_180d": downs,
     }
+
+
+def _places(
+    steps: pd.DataFrame, grid: Grid, pairs: Pairs, late: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Whether each pair has a step, the row of its last one, and whose steps it reads."""
+    n_as_of = len(grid.as_of)
+    who, at = steps["customer_id"].to_numpy(np.int64), microseconds(steps["at"])
+    key = who * (n_as_of + 1) + np.searchsorted(grid.as_of, at, side="right")
+    is_late = np.zeros(len(pairs), bool)
+    inside = pairs.customer < len(late)
+    is_late[inside] = late[pairs.customer[inside]]
+    target = pairs.customer * (n_as_of + 1) + np.where(is_late, 1 + pairs.as_of, 0)
+    place = np.searchsorted(key, target * (n_as_of + 1) + pairs.as_of, side="right") - 1
+    has = place >= 0
+    place = np.maximum(place, 0)
+    if len(who):
+        has &= who[place] == target
+    return has, place, target
 
 
 def _step_table(steps: pd.DataFrame) -> pd.DataFrame:

@@ -51,7 +51,7 @@ def survey_score_last(f: Windows) -> np.ndarray:
 )
 def survey_score_change(f: Windows) -> np.ndarray:
     """Last survey score less the one before."""
-    return np.subtract(f["survey_score"], f["survey_score_before"])
+    return np.asarray(f["survey_score"] - f["survey_score_before"])
 
 
 @derived(
