@@ -131,9 +131,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
         bypass_csp=True,
     )
     page.goto(url)
-    for closed in page.locator("details:not([open]) > summary").all():
-        if closed.is_visible():
-            closed.click()
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
     wide = page.evaluate("document.documentElement.scrollWidth")
     found = Axe().run(page, options=RULES)
     page.close()
