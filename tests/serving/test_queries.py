@@ -217,20 +217,21 @@ class TestList:
 class TestChanges:
     @pytest.fixture
     def reader(self, store) -> Reader:
-        """Two published runs; since the first, b moved its band, n is new, e left."""
-        who = [customer(name) for name in "abe"]
-        before = [entry("a", 0.5, 1), entry("b", 0.2, 2), entry("e", 0.1, 3)]
+        """Two runs; since the first b rose, n is new, e left, and m is in another band now."""
+        who = [customer(name) for name in "abem"]
+        before = [entry("a", 0.5, 1), entry("b", 0.2, 2), entry("e", 0.1, 3), entry("m", 0.05, 4)]
         publish(store, who, {"churn": before})
-        now = [entry("a", 0.5, 1), entry("b", 0.7, 2), entry("n", 0.4, 3), unscored("e", "too_new")]
+        now = [entry("a", 0.5, 1), entry("b", 0.7, 2), entry("n", 0.4, 3)]
+        now += [entry("m", 0.05, 4, band="medium"), unscored("e", "too_new")]
         publish(store, [*who, customer("n")], {"churn": now}, MONDAY + WEEK)
         return Reader(store, "acme")
 
     def test_changed_since_compares_with_the_run_of_that_time(self, reader):
         first, second = reader.runs()[1], reader.runs()[0]
         for since, expected in (
-            (first.published_at, "bne"),
+            (first.published_at, "bnme"),
             (second.published_at, ""),
-            (first.published_at - timedelta(seconds=1), "abne"),
+            (first.published_at - timedelta(seconds=1), "abnme"),
         ):
             filters = Filters("churn", changed_since=since, status=None)
             assert walk(reader, filters, "-revenue_at_risk") == list(expected)
