@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import duckdb
-
+from features.connection import connect
 from features.draft_look import LookedAt, look_at_folder
 from features.draft_rules import LABELS, Draft, customer_columns, sources_of, toml_value
 from features.errors import SourceError
@@ -24,8 +23,7 @@ def draft(folder: Path) -> str:
     """
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder")
-    with duckdb.connect() as con:
-        con.execute("SET enable_progress_bar = false")  # it would write to stdout
+    with connect() as con:
         files = look_at_folder(con, folder)
     if not files:
         raise SourceError(f"{folder} holds no CSV or Parquet file")

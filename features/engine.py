@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
+from features.connection import hush
 from features.tables import TABLES, Column
 
 _IBIS_TYPES = {
@@ -45,7 +46,7 @@ def open_duckdb(memory_limit: str = "4GB", threads: int | None = None) -> ibis.B
     connection = ibis.duckdb.connect()
     connection.raw_sql(f"SET memory_limit = '{memory_limit}'")
     connection.raw_sql("SET preserve_insertion_order = false")
-    connection.raw_sql("SET enable_progress_bar = false")  # standard output is the caller's
+    hush(connection.con)
     if threads is not None:
         connection.raw_sql(f"SET threads = {threads}")
     return connection

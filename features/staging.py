@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import duckdb
 from duckdb import DuckDBPyConnection
 
 from features.checks import Finding, RowCount, empty_table, needed_tables
+from features.connection import connect
 from features.errors import ProjectError, SourceError
 from features.project import Project
 from features.sources import open_source
@@ -75,9 +75,7 @@ def stage(project: Project, *, progress: Progress | None = None) -> Staged:
     outputs.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".staging-", dir=outputs))
     try:
-        with duckdb.connect() as con:
-            con.execute("SET TimeZone = 'UTC'")
-            con.execute("SET enable_progress_bar = false")  # it would write to stdout
+        with connect() as con:
             con.execute(f"SET memory_limit = '{MEMORY}'")
             con.execute(f"SET temp_directory = '{scratch / 'spill'}'")
             staged = _stage(con, project, scratch, progress or _quiet)
