@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from models.registry import Registry
     from serving.settings import Settings
 
-Say = Callable[[str], None]  # takes what is being done, such as `churn: date 3 of 12`
 
 app = typer.Typer(
     help="Who will leave, who will buy more, and why: from a company's own tables to a list.",
@@ -68,7 +67,10 @@ def init(
     """Look at a folder of CSV files and draft a commented project file."""
     from features.draft import draft
 
-    _say(f"{draft(folder)} is written; read it through, then: retention check {folder}")
+    text, path = draft(folder), folder / "retention.toml"
+    with path.open("x", encoding="utf-8") as file:  # never over somebody's work
+        file.write(text)
+    _say(f"{path} is written; read it through, then: retention check {folder}")
 
 
 @app.command(epilog="Example: retention simulate demo --customers 20000 --months 24 --seed 7")
@@ -106,7 +108,10 @@ def train(
     data: DataFolder = None,
 ) -> None:
     """Learn each target, prove it on later time, and promote what passes the gate."""
-    _train(_stage(load_project(project, data)), target, as_json=as_json)
+    read = load_project(project, data)
+    if target is not None:
+        read.target(target)  # an unknown one stops here, before long work
+    _train(_stage(read), [target] if target else read.targets, as_json=as_json)
 
 
 @app.command(epilog="Example: retention score demo --as-of 2026-10-01 --csv list.csv")
@@ -125,7 +130,7 @@ def run(project: ProjectFile, data: DataFolder = None) -> None:
     """Check, build, train and score."""
     staged = _check(load_project(project, data))
     _build(staged)
-    _train(staged)
+    _train(staged, staged.project.targets)
     _score(staged)
 
 
@@ -179,12 +184,11 @@ def _say(*lines: str) -> None:
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Say]:
+def _bar(title: str) -> Iterator[Callable[[str], None]]:
     """A progress bar on stderr; a text with `3 of 12` in it fills the bar."""
     shown = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
     screen = Console(stderr=True)
-    hidden = not screen.is_terminal
-    with Progress(*shown, console=screen, transient=True, disable=hidden) as bars:
+    with Progress(*shown, console=screen, transient=True, disable=not screen.is_terminal) as bars:
         task = bars.add_task(title, total=None)
 
         def say(text: str) -> None:
@@ -236,13 +240,12 @@ def _build(staged: "Staged") -> None:
     _print(FRAME_COLUMNS, rows)
 
 
-def _train(staged: "Staged", target: str | None = None, *, as_json: bool = False) -> None:
-    """Train one target or all, and print the reports; what a library prints goes to stderr."""
+def _train(staged: "Staged", names: Iterable[str], *, as_json: bool = False) -> None:
+    """Train targets, and print the reports; what a library prints goes to stderr."""
     from training.summary import SUMMARY_COLUMNS, summary_row
     from training.train import train as learn
 
     project, registry = staged.project, _registry(staged.project)
-    names = list(project.targets) if target is None else [target]
     with redirect_stdout(sys.stderr), _bar("Training") as say:
         found = {n: learn(project, staged, n, registry=registry, progress=say) for n in names}
     reports = {name: report.as_json() for name, report in found.items()}

@@ -168,7 +168,7 @@ class TestMainJob:
         churn = report["churn"]
         assert {"train", "test", "model", "baselines", "promoted", "reason"} <= set(churn)
         assert {"rows", "rate", "as_of"} <= set(churn["test"])
-        assert {"value", "low", "high"} == set(churn["model"]["auc"])
+        assert {"value", "low", "high"} <= set(churn["model"]["auc"])
         assert {"constant", "rule"} <= set(churn["baselines"])
 
     def test_score_writes_the_list(self, ran: tuple[Path, str]) -> None:
