@@ -34,10 +34,15 @@ def reduce_events(
     table: ir.Table, measures: Sequence[Measure], grid: Grid, customers: pa.Array
 ) -> Reduced:
     """Sum additive measures, and take last and first moments, in one scan of the table."""
+    names = [m.name for m in measures]
+    return _fetch(scan(table, measures, grid, customers), names, customers)
+
+
+def scan(table: ir.Table, measures: Sequence[Measure], grid: Grid, customers: pa.Array) -> ir.Table:
+    """The one query over the events: sums by customer, interval and showing."""
     placed = _placed(table, grid, customers)
     sums = {m.name: _aggregate(placed, m) for m in measures}
-    grouped = placed.group_by("customer_id", "interval", "shown").aggregate(**sums)
-    return _fetch(grouped, [m.name for m in measures], customers)
+    return placed.group_by("customer_id", "interval", "shown").aggregate(**sums)
 
 
 def reduce_days(table: ir.Table, measure: Measure, grid: Grid, customers: pa.Array) -> Reduced:
