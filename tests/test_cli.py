@@ -196,6 +196,20 @@ class TestMainJob:
         assert b"Traceback" not in err
 
 
+def test_init_drafts_a_project_that_can_be_checked(tmp_path: Path) -> None:
+    (tmp_path / "customers.csv").write_text("customer_id,country\nc1,DE\nc2,FR\n")
+    (tmp_path / "orders.csv").write_text(
+        "order_id,customer_id,order_date,amount\no1,c1,2026-01-05,10\no2,c2,2026-02-05,20.5\n"
+    )
+    drafted = retention("init", tmp_path)
+    assert drafted.returncode == 0, drafted.stderr
+    assert (tmp_path / "retention.toml").is_file()
+    assert retention("check", tmp_path).returncode == 0
+    again = retention("init", tmp_path)
+    assert again.returncode == 1
+    assert again.stderr == f"retention: {tmp_path / 'retention.toml'}: File exists\n"
+
+
 def test_features_prints_the_catalogue() -> None:
     done = retention("features")
     assert done.returncode == 0
