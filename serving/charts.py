@@ -36,16 +36,17 @@ def history_chart(
         }
     )
     edges = DataFrame({"edge": list(bands.values()), "band": list(bands)})
+    top = min(1.0, 1.2 * max(*frame["probability"], *bands.values()))
     y = alt.Y(
         "probability:Q",
-        scale=alt.Scale(domain=[0, 1]),
-        axis=alt.Axis(format="%", values=[0, 0.5, 1], title=None),
+        scale=alt.Scale(domain=[0, top], nice=False),
+        axis=alt.Axis(format=".0%", tickCount=4, title=None),
     )
     x = alt.X(
         "moment:T",
         axis=alt.Axis(
             title=None,
-            format="%d %b %Y",
+            format="%-d %b %Y",
             tickCount=max(width // 160, 2),
             labelOverlap=True,
             grid=False,

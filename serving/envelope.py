@@ -9,7 +9,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from features.errors import RetentionError
 from serving.errors import REQUEST_ID, ApiError, problem_response
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -26,21 +25,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_host(host: str) -> None:
-    """Refuse to listen where others could read scores without a key.
-
-    Raises
-    ------
-    RetentionError
-        If `host` is not a loopback address.
-    """
-    if not is_loopback(host):
-        raise RetentionError(
-            f"host {host!r} would open the scores to others, and there are no API keys yet; "
-            "serve on 127.0.0.1 or localhost"
-        )
-
-
 def _named_host(value: str) -> str:
     """`[::1]:8000` and `localhost:8000` without the port."""
     return value[: value.find("]") + 1] if value.startswith("[") else value.partition(":")[0]
@@ -49,8 +33,9 @@ def _named_host(value: str) -> str:
 class Envelope:
     """Outermost layer of the app.
 
-    Requests for any other host name than a loopback one are refused (421): a page elsewhere whose
-    name was made to resolve to this machine must not read scores.
+    Scores are for this machine only, as there are no keys. A request for any other host name than
+    a loopback one is refused (421), since a page elsewhere may make its name resolve to this
+    machine; so is a caller from elsewhere, should the server listen more widely than it may.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -67,10 +52,12 @@ class Envelope:
         scope[REQUEST_ID] = request_id
         trace = headers.get("traceparent", "")
         stamp = _stamp(send, request_id, trace if _TRACEPARENT.fullmatch(trace) else "")
-        if is_loopback(_named_host(headers.get("host", ""))):
+        caller = scope.get("client")
+        from_here = caller is None or is_loopback(caller[0])
+        if from_here and is_loopback(_named_host(headers.get("host", ""))):
             await self.app(scope, receive, stamp)
             return
-        error = ApiError(421, "host_not_allowed", "this service answers on loopback names only")
+        error = ApiError(421, "host_not_allowed", "this service answers its own machine only")
         await problem_response(Request(scope), error)(scope, receive, stamp)
 
 

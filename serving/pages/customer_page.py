@@ -82,7 +82,7 @@ def _panel(services: Services, score: Score, model: TargetModel, reasons: list[J
         lowering=[reason for reason in reasons if not is_raising(reason)],
         history=known,
         charts=_charts(known, model) if len(known) >= MIN_POINTS else (),
-        families=_families(model, feature_values(services, score) or {}),
+        families=_families(model, feature_values(services, score) or {}, score.customer.currency),
     )
 
 
@@ -91,10 +91,12 @@ def _charts(history: list[Point], model: TargetModel) -> tuple[str, ...]:
     return tuple(history_svg(history, model.bands, width) for width in (WIDE, NARROW))
 
 
-def _families(model: TargetModel, values: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def _families(
+    model: TargetModel, values: dict[str, Any], currency: str
+) -> dict[str, list[dict[str, Any]]]:
     """Feature values with their meaning, by family, in the order of the catalogue."""
     grouped: dict[str, list[dict[str, Any]]] = {}
     for feature in model.features or []:
-        shown = words.value(values.get(feature["name"]), feature["unit"])
+        shown = words.value(values.get(feature["name"]), feature["unit"], currency)
         grouped.setdefault(feature["family"], []).append(feature | {"shown": shown})
     return grouped if values else {}

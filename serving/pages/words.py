@@ -8,7 +8,8 @@ from typing import Any, Final
 NONE: Final = "–"  # noqa: RUF001 - an en dash stands for "no value" in a table
 _SIGNS: Final = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 _ODDS: Final = (  # upper edge of the probability, words
-    (0.01, "under 1 in 100"),
+    (0.005, "under 1 in 100"),
+    (0.015, "about 1 in 100"),
     (0.035, "about 1 in 50"),
     (0.075, "about 1 in 20"),
     (0.115, "about 1 in 10"),
@@ -26,6 +27,7 @@ _ODDS: Final = (  # upper edge of the probability, words
     (0.93, "about 9 in 10"),
     (0.975, "about 19 in 20"),
 )
+_NO_UNIT: Final = ("", "flag", "rank", "ratio", "text")
 _REASONS: Final = {
     "objection_recorded": "The customer objected to being scored.",
     "already_churned": "The customer has already left.",
@@ -112,13 +114,17 @@ def not_scored(reason: str | None) -> str:
     return _REASONS.get(reason or "", "This customer was not scored.")
 
 
-def value(number: Any, unit: str) -> str:
-    """A feature's value with its unit."""
+def value(number: Any, unit: str, currency: str) -> str:
+    """A feature's value with its unit, in at most three digits after the first."""
     if number is None:
         return NONE
     if isinstance(number, str):
         return number
     if unit == "share":
-        return f"{number * 100:,.0f} %"
-    text = f"{number:,.0f}" if float(number).is_integer() else f"{number:,.2f}"
-    return text if unit in ("", "ratio", "flag", "rank") else f"{text} {unit}"
+        return f"{number * 100:,.0f}\u00a0%"
+    kind, _, rest = unit.partition(" ")
+    if kind == "money":
+        return f"{money(Decimal(str(number)), currency)} {rest}".strip()
+    digits = 0 if float(number).is_integer() or abs(number) >= 100 else 1 + (abs(number) < 10)
+    text = f"{number:,.{digits}f}"
+    return text if unit in _NO_UNIT else f"{text} {unit}"

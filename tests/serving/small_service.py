@@ -261,7 +261,10 @@ def build(folder: Path, *, runs: int = 2) -> Settings:
 
 def open_client(settings: Settings) -> TestClient:
     return TestClient(
-        create_app(settings), base_url="http://127.0.0.1", raise_server_exceptions=False
+        create_app(settings),
+        base_url="http://127.0.0.1",
+        client=("127.0.0.1", 50000),
+        raise_server_exceptions=False,
     )
 
 

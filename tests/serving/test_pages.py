@@ -233,6 +233,22 @@ class TestWords:
     def test_short_money(self, amount, said):
         assert words.short_money(Decimal(amount), "USD") == said
 
+    @pytest.mark.parametrize(
+        ("number", "unit", "said"),
+        [
+            (None, "days", "\u2013"),
+            ("team", "", "team"),
+            (0.456, "share", "46\u00a0%"),
+            (3318.0, "money", "$3,318"),
+            (79.5, "money per month", "$79.50 per month"),
+            (12.583, "days", "12.6 days"),
+            (0.754, "ratio", "0.75"),
+            (1234.5, "events", "1,234 events"),
+        ],
+    )
+    def test_a_value_comes_with_its_unit(self, number, unit, said):
+        assert words.value(number, unit, "USD") == said
+
     def test_days_until_counts_from_the_moment_of_the_scores(self):
         now = datetime(2026, 11, 22)
         said = [words.days_until(datetime(2026, 11, d), now) for d in (21, 22, 23, 30)]
