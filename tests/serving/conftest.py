@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import psycopg
 import pytest
-from small_service import client, empty, own_service, service  # noqa: F401 - fixtures of every file here
+from small_service import client, empty, own_service, service  # noqa: F401 - fixtures for all
 
 from features.build import build
 from features.clock import pairs_at
