@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from store_rows import MONDAY, WEEK, customer, entry, publish, unscored, write
+from store_rows import MONDAY, WEEK, customer, entry, fill, publish, unscored, write
 
 from serving.queries import Reader
 from serving.records import Filters, Key, Tiles
@@ -115,6 +115,7 @@ class TestPoint:
         assert acme.find("hubspot", "00c") == []
         pairs = [("hubspot", "7"), ("salesforce", "00a"), ("salesforce", "7")]
         assert acme.find_many(pairs) == {("hubspot", "7"): ["e"], ("salesforce", "00a"): ["a"]}
+        assert acme.find_many([("hubspot", "00c"), ("salesforce", "7")]) == {}
         assert acme.systems() == ["hubspot", "salesforce"]
 
     def test_models_come_in_the_order_of_the_project(self, acme):
@@ -252,8 +253,7 @@ class TestChanges:
 
     def test_an_unpublished_run_is_not_in_the_history(self, store, reader):
         with scoring_run(store, "acme", as_of=MONDAY + 2 * WEEK) as run:
-            run.add_customers([customer("a")])
-            run.add_scores("churn", [entry("a", 0.9, 1)])
+            fill(run, {"a": 0.9})
             assert len(reader.history("a", "churn")) == 2
 
     def test_run_at_is_the_newest_that_saw_no_further(self, reader):

@@ -184,6 +184,16 @@ class TestMoney:
             seen.add(expected)
         assert {True, False} <= seen
 
+    def test_the_horizon_is_half_open(self, modelled):
+        day, as_of = timedelta(days=1), modelled.staged.data_end
+        one = target_run.TargetRun(
+            modelled.project, modelled.staged, "churn", modelled.registry, as_of=as_of, due=None
+        )
+        end = as_of + one.target.horizon_days * day
+        renewals = [as_of - day, as_of, end - day, end, None]
+        state = pd.DataFrame({"renewal_at": pd.Series(renewals, dtype="datetime64[us]")})
+        assert one._renews(state) == [False, True, True, False, None]
+
     def test_the_published_example(self):
         """spec/revenue.md: A .82 x 90, B .35 x 2,400, C .61 x 500; the order is B, C, A."""
         entries = ranked([0.82, 0.35, 0.61], [90.0, 2400.0, 500.0])
