@@ -16,7 +16,7 @@ from models.charts import Chart, calibration_chart, lift_chart, top_features_cha
 from models.fitted import Fitted
 from models.registry import Registry
 from training.backtest import Backtest
-from training.recipe import fit
+from training.recipe import fit_all
 from training.report import Report
 from training.sample import Dataset, Floats, Rows
 
@@ -39,7 +39,8 @@ def refit(data: Dataset, found: Backtest, data_end: datetime | None) -> Refit:
     dates = None if data_end is None else data.mature(data_end)
     rows, y = data.labelled(dates, data_end)
     encoder = data.encoder(rows)
-    model = fit(data.sample(rows, y, encoder), found.setting, encoder.categorical)
+    jobs = [(data.sample(rows, y, encoder), found.setting)]
+    model = fit_all(jobs, encoder.categorical)[0]
     log_odds = np.concatenate([trial.log_odds[found.best] for trial in found.trials])
     tested = np.concatenate([trial.test_rows for trial in found.trials])
     answers = np.concatenate([trial.y for trial in found.trials])

@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from features.errors import ProjectError
 from features.project import Target
-from training.labels import known_after, mature
+from training.labels import mature
 
 N_ORIGINS = 3
 BLOCK = timedelta(days=30)  # denser grids are tested in blocks of so many days
@@ -105,28 +104,6 @@ def newest(dates: Sequence[datetime]) -> tuple[datetime, ...]:
     """The newest block of some dates: the last date, or the last 30 days of a dense grid."""
     blocks = _blocks(sorted(set(dates)))
     return blocks[-1] if blocks else ()
-
-
-def time_folds(target: Target, as_of: pd.Series, n: int = 3) -> Iterator[tuple[Rows, Rows]]:
-    """Inner folds in time order: the newest blocks, each trained on what was known by its start.
-
-    Parameters
-    ----------
-    target : Target
-    as_of : Series of datetime, shape (n,)
-        Of the rows that may train.
-    n : int
-
-    Yields
-    ------
-    train, test : ndarray of int
-        Positions of rows.
-    """
-    moments = as_of.reset_index(drop=True)
-    for block in _blocks(sorted(moments.unique()))[-n:]:
-        known = moments <= block[0] - known_after(target)
-        if known.any():
-            yield np.flatnonzero(known), np.flatnonzero(moments.isin(block))
 
 
 def customer_folds(

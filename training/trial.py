@@ -7,11 +7,10 @@ from datetime import datetime
 
 import numpy as np
 
-from features.project import Target
 from models.encode import Encoder
 from models.portable import LIMIT, sigmoid
 from training.baselines import constant, simple_rule
-from training.recipe import DEFAULT, LOGISTIC, Choice, Setting, choose, fit, learn
+from training.recipe import DEFAULT, LOGISTIC, Choice, Setting, choose, learn
 from training.sample import Dataset, Floats, Rows, Sample
 from training.splits import Origin, customer_folds
 
@@ -95,8 +94,8 @@ def run_origin(
     encoder = data.encoder(train_rows)
     train = data.sample(train_rows, train_y, encoder)
     test = data.sample(test_rows, test_y, encoder)
-    choice = Choice(setting) if setting else choose(data.target, train, encoder.categorical)
-    found = _predict(data.target, train, test, encoder, choice, champion)
+    choice = Choice(setting) if setting else choose(train, encoder.categorical)
+    found = _predict(train, test, encoder, choice, champion)
     return _trial(origin.at, (train_rows, train_y), (test_rows, test_y), found)
 
 
@@ -112,8 +111,8 @@ def run_folds(data: Dataset, *, champion: Setting | None = None, seed: int = 0) 
         encoder = data.encoder(rows[train])
         seen = data.sample(rows[train], y[train], encoder)
         unseen = data.sample(rows[test], y[test], encoder)
-        choice = choose(data.target, seen, encoder.categorical)
-        found.append(_predict(data.target, seen, unseen, encoder, choice, champion))
+        choice = choose(seen, encoder.categorical)
+        found.append(_predict(seen, unseen, encoder, choice, champion))
         order.append(test)
     back = np.argsort(np.concatenate(order), kind="stable")
     return _trial(None, (rows, y), (rows, y), _joined(found, back))
@@ -135,7 +134,6 @@ def _trial(
 
 
 def _predict(
-    target: Target,
     train: Sample,
     test: Sample,
     encoder: Encoder,
@@ -144,20 +142,20 @@ def _predict(
 ) -> _Predicted:
     """Every model and baseline, learned on `train`, on `test`."""
     rate, rule = constant(train), simple_rule(train)
-    learned = learn(target, train, choice, encoder)
+    learned, others = learn(train, choice, encoder, [*ALTERNATIVES.values()])
     log_odds = {"model": learned.model.decision_function(test.X)}
     probability = {
         "constant": rate.probability(test),
         "rule": rule.probability(test),
         "model": learned.calibration.probability(log_odds["model"]),
     }
-    for name, other in ALTERNATIVES.items():
-        log_odds[name] = fit(train, other, encoder.categorical).decision_function(test.X)
+    for name, other in zip(ALTERNATIVES, others, strict=True):
+        log_odds[name] = other.decision_function(test.X)
         probability[name] = sigmoid(np.clip(log_odds[name], -LIMIT, LIMIT))
     if champion == choice.setting:
         probability["champion"] = probability["model"]
     elif champion is not None:
-        old = learn(target, train, Choice(champion), encoder)
+        old, _ = learn(train, Choice(champion), encoder)
         raw = old.model.decision_function(test.X)
         probability["champion"] = old.calibration.probability(raw)
     return _Predicted(probability, log_odds, rate.rate, choice.setting, rule.column)
