@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from sklearn.isotonic import IsotonicRegression
 
-from training.sample import Floats, Sample
+from training.sample import Floats, Rows, Sample
 from training.splits import newest
 
-PRIOR = 20.0  # rows at the overall rate added to every step of a rule
+STEP = 30  # rows in a step of a rule, at least
+PRIOR = 5.0  # rows at the overall rate added to every step
 
 
 @dataclass(frozen=True)
@@ -101,14 +102,23 @@ def _by_category(column: pd.Series, y: Floats, rate: float, absent: float) -> Ru
 def _by_step(
     name: str, values: Floats, y: Floats, rate: float, absent: float, *, rising: bool
 ) -> Rule:
-    """Isotonic steps, each drawn a little towards the overall rate."""
+    """Isotonic steps of some width, each drawn a little towards the overall rate."""
     order = np.argsort(values, kind="stable")
     fitted = IsotonicRegression(increasing=rising).fit_transform(values, y)[order]
-    begins = np.flatnonzero(np.append(True, np.diff(fitted) != 0))
+    begins = _wide(np.flatnonzero(np.append(True, np.diff(fitted) != 0)), len(fitted))
     size = np.diff(np.append(begins, len(fitted)))
     events = np.add.reduceat(y[order], begins)
     steps = (events + PRIOR * rate) / (size + PRIOR)
     return Rule(name, values[order][begins], np.asarray(steps, dtype=np.float64), absent)
+
+
+def _wide(begins: Rows, n: int) -> Rows:
+    """The beginnings of steps, joined until each holds `STEP` rows, the last one too."""
+    kept = [0]
+    for begin in begins[1:]:
+        if begin - kept[-1] >= STEP and n - begin >= STEP:
+            kept.append(int(begin))
+    return np.asarray(kept, dtype=np.int64)
 
 
 def _smooth(y: Floats, rate: float) -> float:

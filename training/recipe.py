@@ -18,23 +18,25 @@ from models.propensity import PropensityModel
 from training.sample import Floats, Rows, Sample
 from training.splits import customer_folds
 
-TREES: dict[str, dict[str, Any]] = {
-    "stumps": {"num_leaves": 3, "learning_rate": 0.08, "min_child_samples": 50},
-    "small": {"num_leaves": 7, "learning_rate": 0.05, "min_child_samples": 30},
-    "cautious": {
-        "num_leaves": 5,
-        "learning_rate": 0.04,
-        "min_child_samples": 100,
-        "reg_lambda": 20.0,
-        "colsample_bytree": 0.4,
-    },
+_CAUTIOUS: dict[str, Any] = {
+    "learning_rate": 0.04,
+    "min_child_samples": 50,
+    "reg_lambda": 10.0,
+    "colsample_bytree": 0.5,
+    "subsample": 0.7,
 }
-LENGTHS = (40, 80, 120, 180)  # trees
-LINEAR_C = 0.05
-LINEAR_WEIGHTS = (0.0, 0.3, 0.6)  # share of the linear part in a blend
+TREES: dict[str, dict[str, Any]] = {
+    "2 leaves": _CAUTIOUS | {"num_leaves": 2},
+    "4 leaves": _CAUTIOUS | {"num_leaves": 4},
+    "8 leaves": _CAUTIOUS | {"num_leaves": 8},
+}
+LENGTHS = (25, 50, 100, 200, 400)  # trees
+LINEAR_CS = (0.01, 0.1, 0.5)  # inverse strengths of the linear part's penalty
+LINEAR_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the linear part in a blend
+SEEDS = 3  # boosters averaged in the model that is kept
 SEARCH_ROWS = 30_000  # settings are chosen on whole customers up to so many rows
 FIT_ROWS = 400_000  # the newest rows beyond which a fit learns little more
-INNER = 4  # folds
+INNER = 5  # folds
 WORKERS = 2  # fits side by side
 
 
@@ -91,27 +93,47 @@ class Choice:
 
 
 def choose(sample: Sample, categorical: Sequence[int]) -> Choice:
-    """The setting with the least log loss out of fold, after a line through the log-odds."""
+    """The setting with the least log loss out of fold, after a line through the log-odds.
+
+    The best linear part and the best trees are found each by itself, then the share of each.
+    """
     small = sample.take(thinned(sample, SEARCH_ROWS))
     folds = inner_folds(small)
     if not folds:
         return Choice(FALLBACK)
-    linear = Setting(f"linear, c {LINEAR_C:g}", {"linear_weight": 1.0, "linear_c": LINEAR_C})
-    longest = [Setting(name, base | {"n_estimators": LENGTHS[-1]}) for name, base in TREES.items()]
-    jobs = [(part, one) for part, _ in _cut(small, folds) for one in (linear, *longest)]
-    models = iter(fit_all(jobs, categorical))
-    found: dict[str, tuple[Setting, list[Floats]]] = {}
-    for _, test in folds:
-        logit = next(models).decision_function(small.X[test])
-        found.setdefault(linear.name, (linear, []))[1].append(logit)
-        for tree in longest:
-            for setting, log_odds in _blends(tree, next(models), logit, small.X[test]):
-                found.setdefault(setting.name, (setting, []))[1].append(log_odds)
     rows = np.concatenate([test for _, test in folds])
-    tried = {name: (setting, np.concatenate(parts)) for name, (setting, parts) in found.items()}
-    losses = {name: _loss(log_odds, small.y[rows]) for name, (_, log_odds) in tried.items()}
-    setting, log_odds = tried[min(losses, key=lambda name: losses[name])]
+    found = _out_of_fold(small, folds, categorical)
+
+    def loss(setting: Setting) -> float:
+        return _loss(found[setting.name][1], small.y[rows])
+
+    linear, tree = (
+        min((one for one, _ in found.values() if one.params["linear_weight"] == w), key=loss)
+        for w in (1.0, 0.0)
+    )
+    blends = [_blend(found[tree.name], found[linear.name], weight) for weight in LINEAR_WEIGHTS]
+    setting, log_odds = min(blends, key=lambda blend: _loss(blend[1], small.y[rows]))
     return Choice(setting, rows, log_odds) if len(small) == len(sample) else Choice(setting)
+
+
+Found = tuple[Setting, Floats]  # a setting and its log-odds out of fold
+
+
+def _out_of_fold(small: Sample, folds: Folds, categorical: Sequence[int]) -> dict[str, Found]:
+    """Every linear part, and every kind of trees at every length, by name."""
+    linear = [Setting(f"linear, c {c:g}", {"linear_weight": 1.0, "linear_c": c}) for c in LINEAR_CS]
+    longest = [Setting(name, base | {"n_estimators": LENGTHS[-1]}) for name, base in TREES.items()]
+    jobs = [(part, one) for part, _ in _cut(small, folds) for one in (*linear, *longest)]
+    models = iter(fit_all(jobs, categorical))
+    parts: dict[str, tuple[Setting, list[Floats]]] = {}
+    for _, test in folds:
+        for setting in linear:
+            logit = next(models).decision_function(small.X[test])
+            parts.setdefault(setting.name, (setting, []))[1].append(logit)
+        for tree in longest:
+            for setting, log_odds in _lengths(tree, next(models), small.X[test]):
+                parts.setdefault(setting.name, (setting, []))[1].append(log_odds)
+    return {name: (setting, np.concatenate(z)) for name, (setting, z) in parts.items()}
 
 
 def _cut(sample: Sample, folds: Folds) -> list[tuple[Sample, Rows]]:
@@ -119,17 +141,20 @@ def _cut(sample: Sample, folds: Folds) -> list[tuple[Sample, Rows]]:
     return [(sample.take(train), test) for train, test in folds]
 
 
-def _blends(
-    tree: Setting, model: PropensityModel, logit: Floats, X: Floats
-) -> Iterator[tuple[Setting, Floats]]:
-    """The trees at every length, blended with the linear part at every weight."""
+def _lengths(tree: Setting, model: PropensityModel, X: Floats) -> Iterator[Found]:
+    """The trees at every length."""
+    booster = model.ensemble_.boosters[0]
     for length in LENGTHS:
-        booster = model.ensemble_.boosters[0]
-        trees = np.asarray(booster.predict(X, raw_score=True, num_iteration=length, num_threads=1))
-        for weight in LINEAR_WEIGHTS:
-            name = f"{tree.name}, {length} trees, {weight:.0%} linear"
-            blend = {"n_estimators": length, "linear_weight": weight, "linear_c": LINEAR_C}
-            yield Setting(name, tree.params | blend), (1 - weight) * trees + weight * logit
+        z = np.asarray(booster.predict(X, raw_score=True, num_iteration=length, num_threads=1))
+        params = tree.params | {"n_estimators": length, "linear_weight": 0.0}
+        yield Setting(f"{tree.name}, {length} trees", params), z
+
+
+def _blend(trees: Found, linear: Found, weight: float) -> Found:
+    """Trees and the linear part, mixed in log-odds; the trees are averaged over seeds when kept."""
+    mix = {"linear_weight": weight, "linear_c": linear[0].params["linear_c"], "n_seeds": SEEDS}
+    name = f"{trees[0].name}, {weight:.0%} {linear[0].name}"
+    return Setting(name, trees[0].params | mix), (1 - weight) * trees[1] + weight * linear[1]
 
 
 def _loss(log_odds: Floats, y: Floats) -> float:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.build import Built
+from features.clock import first_fact
 from features.declare import Feature
 from features.errors import UnknownFeatureError
 from features.project import Target
@@ -76,7 +77,8 @@ class Dataset:
         self._labeller = labeller
         self._labels: dict[datetime | None, Floats] = {}
         self.keys = built.keys.iloc[self.rows].reset_index(drop=True)
-        self.catalogue = chosen(built.catalogue, target.features)
+        known = chosen(built.catalogue, target.features)
+        self.catalogue = known if self.is_snapshot else _seen_whole(known, staged, target, built)
         names = [feature.name for feature in self.catalogue]
         self.frame = built.features.iloc[self.rows][names].reset_index(drop=True)
         state = built.state.iloc[self.rows].reset_index(drop=True)
@@ -130,6 +132,20 @@ def chosen(catalogue: Sequence[Feature], names: Sequence[str]) -> tuple[Feature,
     if set(names) - known:
         raise UnknownFeatureError(set(names) - known, known)
     return tuple(f for f in catalogue if not names or f.name in names or f.family in names)
+
+
+def _seen_whole(
+    catalogue: Sequence[Feature], staged: Staged, target: Target, built: Built
+) -> tuple[Feature, ...]:
+    """The features whose window lies within the history at every date of a calendar grid.
+
+    A window that begins before the first fact means less at early dates than at late ones, so a
+    model learned on the former misreads the latter.
+    """
+    if target.as_of.anchor is not None or not len(built):
+        return tuple(catalogue)
+    history = (built.keys["as_of"].min() - first_fact(staged)).days
+    return tuple(f for f in catalogue if f.reach_days is None or f.reach_days <= history)
 
 
 def _recency(keys: pd.DataFrame, state: pd.DataFrame) -> pd.DataFrame:

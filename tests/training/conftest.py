@@ -1,0 +1,122 @@
+"""Small projects and samples that the tests of training share."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.project import load_project
+from features.staging import Staged, stage
+from models.registry import Registry
+from training.sample import Sample
+
+Columns = dict[str, np.ndarray]
+
+
+@pytest.fixture
+def make_sample(rng: np.random.Generator) -> Callable[..., Sample]:
+    """A function that makes rows whose event depends on the first of `columns` by `strength`."""
+
+    def make(n: int = 600, columns: int = 4, strength: float = 1.0, dates: int = 0) -> Sample:
+        X = rng.normal(size=(n, columns))
+        y = (rng.random(n) < 1 / (1 + np.exp(1 - strength * X[:, 0]))).astype(float)
+        moments = pd.date_range("2026-01-01", periods=max(dates, 1), freq="MS").as_unit("us")
+        as_of = pd.Series(moments[np.arange(n) % len(moments)] if dates else pd.NaT, index=range(n))
+        simple = pd.DataFrame(X, columns=[f"x{i}" for i in range(columns)])
+        return Sample(X, y, np.arange(n), as_of.astype("datetime64[us]"), simple)
+
+    return make
+
+
+@pytest.fixture
+def snapshot(write_project: Callable[..., object]) -> Callable[..., Staged]:
+    """A function that stages a snapshot of columns with a label `left`."""
+
+    def make(frame: pd.DataFrame, extra: str = "") -> Staged:
+        attributes = [name for name in frame if name not in ("customer_id", "left")]
+        toml = f"""
+name = "small"
+revenue_model = "subscription"
+{extra}
+[sources.snapshots]
+file = "snapshots.csv"
+columns = {{ customer_id = "customer_id" }}
+attributes = {attributes}
+[targets.churn]
+kind = "churn"
+label = "left"
+positive = "yes"
+"""
+        path = write_project(toml, snapshots=frame.to_csv(index=False))
+        return stage(load_project(path))
+
+    return make
+
+
+@pytest.fixture
+def people(rng: np.random.Generator) -> Callable[..., pd.DataFrame]:
+    """A function that makes customers of whom `events` left, as two columns told or nothing did."""
+
+    def make(n: int = 500, strength: float = 2.0, shift: float = -1.0) -> pd.DataFrame:
+        tenure, calls = rng.normal(size=n), rng.normal(size=n)
+        odds = shift - strength * tenure + strength / 2 * calls
+        left = rng.random(n) < 1 / (1 + np.exp(-odds))
+        return pd.DataFrame(
+            {
+                "customer_id": [f"c{i:04d}" for i in range(n)],
+                "tenure": tenure.round(3),
+                "calls": calls.round(3),
+                "region": rng.choice(["north", "south"], n),
+                "left": np.where(left, "yes", "no"),
+            }
+        )
+
+    return make
+
+
+SHOP = """
+name = "shop"
+revenue_model = "consumption"
+data_end = 2026-01-01
+[sources.customers]
+file = "customers.csv"
+columns = { customer_id = "customer_id", occurred_at = "since" }
+[sources.orders]
+file = "orders.csv"
+[targets.churn]
+kind = "silence"
+horizon_days = 60
+active_days = 120
+min_age_days = 0
+as_of = { every = "month", start = 2025-03-01 }
+"""
+
+
+@pytest.fixture
+def shop(write_project: Callable[..., object], rng: np.random.Generator) -> Callable[..., Staged]:
+    """A function that stages a shop of a year, where each customer orders at a pace of its own."""
+
+    def make(customers: int = 250, **changes: str) -> Staged:
+        toml = SHOP
+        for old, new in changes.items():
+            toml = toml.replace(f"{old} = ", f"{old} = {new}  # ")
+        pace = rng.choice([8, 20, 60, 200], customers)  # days between orders
+        lines = ["customer_id,occurred_at,amount"]
+        people = ["customer_id,since"]
+        for number, days in enumerate(pace):
+            people.append(f"c{number},2025-01-01")
+            at = np.cumsum(rng.exponential(days, 60))
+            moments = pd.Timestamp("2025-01-01") + pd.to_timedelta(at[at < 364], unit="D")
+            lines += [f"c{number},{moment:%Y-%m-%d %H:%M:%S},10" for moment in moments]
+        path = write_project(toml, customers="\n".join(people), orders="\n".join(lines))
+        return stage(load_project(path))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    """One MLflow file, which takes seconds to lay out; names of models are those of projects."""
+    home = tmp_path_factory.mktemp("training-registry")
+    return Registry(f"sqlite:///{home / 'mlflow.db'}", home / "mlartifacts")

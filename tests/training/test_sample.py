@@ -1,0 +1,107 @@
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.errors import ProjectError, UnfitDataError, UnknownFeatureError
+from features.frames import frame
+from training.labels import known_after, labels
+from training.readiness import plan
+from training.sample import Dataset, chosen
+from training.splits import origins
+
+
+@pytest.fixture
+def data(shop):
+    staged = shop(120)
+    return Dataset(staged, staged.project.target("churn"), frame(staged, "churn")), staged
+
+
+def test_training_rows_are_answered_by_their_origin(data):
+    """Every row that trains was eligible, and its answer known, at the origin."""
+    rows, staged = data
+    found = plan(rows, staged.data_end, 20).origins
+    assert len(found) == 3
+    for origin in found:
+        at, _ = rows.labelled(origin.train, origin.at)
+        as_of = rows.keys["as_of"].iloc[at]
+        assert (as_of + known_after(rows.target) <= origin.at).all()
+        assert set(as_of) == set(origin.train)
+
+
+def test_labels_at_an_origin_do_not_know_the_future(data, shop):
+    """Whatever happens from the origin on, its training labels stay."""
+    rows, staged = data
+    origin = origins(rows.target, sorted(rows.keys["as_of"].unique()), staged.data_end)[0]
+    before = rows.labelled(origin.train, origin.at)
+    path = staged.tables["orders"]
+    orders = pd.read_parquet(path)
+    orders[orders["known_at"] < origin.at].to_parquet(path)
+    after = Dataset(staged, rows.target, frame(staged, "churn")).labelled(origin.train, origin.at)
+    np.testing.assert_array_equal(before[0], after[0])
+    np.testing.assert_array_equal(before[1], after[1])
+
+
+def test_late_orders_are_not_known_at_the_origin(data):
+    """An order of the window that was recorded after the origin does not change the label yet."""
+    rows, staged = data
+    origin = origins(rows.target, sorted(rows.keys["as_of"].unique()), staged.data_end)[0]
+    _, y = rows.labelled(origin.train, origin.at)
+    path = staged.tables["orders"]
+    orders = pd.read_parquet(path)
+    orders["known_at"] = pd.Timestamp("2025-12-31")
+    orders.to_parquet(path)
+    late = Dataset(staged, rows.target, frame(staged, "churn")).labelled(origin.train, origin.at)
+    assert late[1].mean() == 1.0
+    assert y.mean() < 1.0
+
+
+def test_immature_dates_have_no_place(data):
+    rows, staged = data
+    assert max(rows.mature(staged.data_end)) == datetime(2025, 11, 1)
+    assert max(rows.keys["as_of"]) == datetime(2026, 1, 1)
+
+
+def test_the_rule_sees_recency(data):
+    rows, _ = data
+    some = np.arange(50)
+    sample = rows.sample(some, np.zeros(50), rows.encoder(some))
+    assert list(sample.simple) == ["days since the last order"]
+    assert (sample.simple["days since the last order"].dropna() > 0).all()
+
+
+def test_features_are_chosen_by_name_or_family(data):
+    rows, _ = data
+    names = {feature.name for feature in chosen(rows.catalogue, ["order_rate"])}
+    assert names == {"order_rate"}
+    families = {feature.family for feature in chosen(rows.catalogue, ["purchases"])}
+    assert families == {"purchases"}
+    with pytest.raises(UnknownFeatureError, match="no_such"):
+        chosen(rows.catalogue, ["no_such"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "text"),
+    [
+        pytest.param("inactivity", UnfitDataError, "needs the table 'usage'", id="no-table"),
+        pytest.param("cross_sell", ProjectError, "cannot be trained", id="not-there-yet"),
+    ],
+)
+def test_what_cannot_be_labelled_is_said(shop, kind, error, text):
+    staged = shop(30)
+    built = frame(staged, "churn")
+    target = staged.project.target("churn").model_copy(update={"kind": kind})
+    with pytest.raises(error, match=text):
+        labels(staged, target, built.keys, built.state, staged.data_end)
+
+
+def test_labels_of_rows_that_are_not_eligible_are_missing(shop):
+    staged = shop(60)
+    target, built = staged.project.target("churn"), frame(staged, "churn")
+    found = labels(staged, target, built.keys, built.state, staged.data_end)
+    never = built.state["last_order_at"].isna()
+    assert never.any()
+    assert found[never].isna().all()
+    assert set(found.dropna()) == {0.0, 1.0}
+    assert (found.index == built.keys.index).all()
