@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import features.families  # noqa: F401  registers every family
-from features.declare import DERIVED, MEASURES, Feature
+from features.declare import DERIVED, EVER, MEASURES, Feature
 from features.engine import Tables
 from features.project import Project
 from features.windows import asked_by, available_measures
@@ -20,11 +21,13 @@ def catalogue() -> dict[str, Feature]:
 
 
 def _with_tables(name: str) -> Feature:
-    """A derived feature with the tables of its windows added to those it names."""
+    """A derived feature with what its windows imply: their tables, and how far it looks back."""
     item = DERIVED[name]
-    windows = {MEASURES[measure].table for measure, _ in asked_by(item)[0]}
-    tables = tuple(sorted(windows | set(item.feature.tables)))
-    return Feature(**item.feature.as_card() | {"tables": tables, "compares": item.feature.compares})
+    windows = asked_by(item)[0]
+    tables = {MEASURES[measure].table for measure, _ in windows} | set(item.feature.tables)
+    ends = [end for _, (_, end) in windows]
+    reach = max(ends) if ends and EVER not in ends else None
+    return replace(item.feature, tables=tuple(sorted(tables)), reach_days=reach)
 
 
 CATALOGUE: dict[str, Feature] = catalogue()

@@ -12,22 +12,26 @@ from features.grid import microseconds
 from features.project import AsOf, Target
 from features.staging import Staged
 
-WARM_UP_DAYS = 90  # history before the first as-of of a grid that names no start
+WARM_UP_DAYS = (
+    180  # history before the first as-of of a grid that names no start, the longest window
+)
+WARM_UP_SHARE = 0.25  # but no more than so much of all there is
 _STEP = {"day": "D", "week": "W-MON", "month": "MS"}
 
 
 def as_of_dates(staged: Staged, target: Target) -> list[datetime]:
     """Every moment of the target's grid, oldest first, up to and with `data_end`, mature or not.
 
-    A grid that names no start begins 90 days after the first fact; borders of days, weeks and
-    months are those of the project's time zone, the moments are UTC.
+    A grid that names no start begins 180 days, or a quarter of the history, after the first fact,
+    whichever is earlier; borders of days, weeks and months are those of the project's time zone,
+    the moments are UTC.
     """
     when, end = target.as_of, pd.Timestamp(staged.data_end)
     utc, zone = staged.project.utc, staged.project.timezone
     named = {utc(m) for m in (*when.dates, *target.split.train, *target.split.test)}
     if when.dates:
         return sorted(moment for moment in named if pd.Timestamp(moment) <= end)
-    start = pd.Timestamp(utc(when.start)) if when.start else _first_fact(staged) + _warm_up(when)
+    start = pd.Timestamp(utc(when.start)) if when.start else _warmed_up(staged, when)
     last = min(end, pd.Timestamp(utc(when.end))) if when.end else end
     grid = pd.date_range(
         start.tz_localize("UTC").tz_convert(zone).normalize(),
@@ -46,11 +50,16 @@ def step(when: AsOf) -> str:
     return when.every
 
 
-def _warm_up(when: AsOf) -> pd.Timedelta:
-    return pd.Timedelta(days=0 if when.anchor else WARM_UP_DAYS)
+def _warmed_up(staged: Staged, when: AsOf) -> pd.Timestamp:
+    """The first moment with enough history before it; an anchor brings its own."""
+    first = first_fact(staged)
+    if when.anchor is not None:
+        return first
+    history = pd.Timestamp(staged.data_end) - first
+    return first + min(pd.Timedelta(days=WARM_UP_DAYS), WARM_UP_SHARE * history)
 
 
-def _first_fact(staged: Staged) -> pd.Timestamp:
+def first_fact(staged: Staged) -> pd.Timestamp:
     """The oldest dated fact; the customers table only when there is no other."""
     periods = {name: first for name, (first, _) in staged.periods.items()}
     facts = [first for name, first in periods.items() if name not in ("customers", "plans")]
@@ -110,9 +119,10 @@ def _anchored(table: ir.Table, when: AsOf, moments: pd.DatetimeIndex) -> pd.Data
     newest = following.isna().to_numpy() | (following.to_numpy() >= as_of)
     known = starts["known_at"].to_numpy() < as_of
     keep = inside & newest & known & starts["anchors"].to_numpy(bool)
-    pairs = pd.DataFrame({"customer_id": starts["customer_id"], "as_of": as_of})[keep]
-    pairs = pairs.drop_duplicates()
-    return pairs.sort_values(["as_of", "customer_id"], ignore_index=True)
+    pairs = pd.DataFrame(
+        {"customer_id": starts["customer_id"].to_numpy()[keep], "as_of": as_of[keep]}
+    )
+    return pairs.drop_duplicates().sort_values(["as_of", "customer_id"], ignore_index=True)
 
 
 def _starts(table: ir.Table, when: AsOf) -> pd.DataFrame:

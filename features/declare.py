@@ -28,6 +28,7 @@ class Feature:
     meaning: str
     reason: str
     window_days: int | None = None
+    reach_days: int | None = None  # how far back it looks; None: as far as there is history
     empty: float | None = None  # the value when there is nothing; None is null
     actionable: bool = False
     says: str | None = None
@@ -80,7 +81,8 @@ class Measure:
         since = "ever" if days == EVER else f"in the last {days} days"
         meaning = f"{self.feature.meaning.rstrip('.')} {since}."
         says = self.feature.says or f"{self.feature.meaning.rstrip('.')} {since}: {{value:,.0f}}"
-        fields = {"name": self.column(days), "window_days": days or None, "meaning": meaning}
+        reach = {"window_days": days or None, "reach_days": days or None}
+        fields = {"name": self.column(days), "meaning": meaning} | reach
         return Feature(**self.feature.as_card() | fields | {"says": says, "tables": (self.table,)})
 
 
