@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 
 import uvicorn
 
@@ -29,7 +29,8 @@ def listen(settings: Settings, announce: Callable[[str], None]) -> None:
     server = uvicorn.Server(config)
     with _bound(settings.host, settings.port) as listener:
         announce(_address(settings))
-        server.run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # how it is meant to be stopped; it has shut down by then
+            server.run(sockets=[listener])
     if not server.started:
         raise RetentionError("the service did not start; the lines above say why")
 

@@ -193,6 +193,7 @@ class TestMainJob:
                 process.send_signal(signal.SIGINT)
                 out, err = process.communicate(timeout=30)
         assert f"http://127.0.0.1:{port}" in out.decode()
+        assert process.returncode == 0
         assert b"Traceback" not in err
 
 
