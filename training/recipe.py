@@ -6,7 +6,7 @@ the linear part is blended in afterwards, so a search costs a few fits per fold.
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ TREES: dict[str, dict[str, Any]] = {
 LENGTHS = (25, 50, 100, 200, 400)  # trees
 LINEAR_CS = (0.01, 0.1, 0.5)  # inverse strengths of the linear part's penalty
 LINEAR_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the linear part in a blend
-SEEDS = 3  # boosters averaged in the model that is kept
+SEEDS = 3  # boosters averaged where rows are few, so that a draw of rows matters less
+FEW_ROWS = 10_000
 SEARCH_ROWS = 30_000  # settings are chosen on whole customers up to so many rows
 FIT_ROWS = 400_000  # the newest rows beyond which a fit learns little more
 INNER = 5  # folds
@@ -85,7 +86,7 @@ def inner_folds(sample: Sample) -> Folds:
 
 @dataclass(frozen=True)
 class Choice:
-    """The setting to use and, where the search saw all rows, its out-of-fold log-odds."""
+    """The setting to use and, where the search fitted just that, its out-of-fold log-odds."""
 
     setting: Setting
     rows: Rows | None = None
@@ -113,6 +114,8 @@ def choose(sample: Sample, categorical: Sequence[int]) -> Choice:
     )
     blends = [_blend(found[tree.name], found[linear.name], weight) for weight in LINEAR_WEIGHTS]
     setting, log_odds = min(blends, key=lambda blend: _loss(blend[1], small.y[rows]))
+    if len(sample) <= FEW_ROWS:  # averaged boosters are calmer than those of the search
+        return Choice(replace(setting, params=setting.params | {"n_seeds": SEEDS}))
     return Choice(setting, rows, log_odds) if len(small) == len(sample) else Choice(setting)
 
 
@@ -151,8 +154,8 @@ def _lengths(tree: Setting, model: PropensityModel, X: Floats) -> Iterator[Found
 
 
 def _blend(trees: Found, linear: Found, weight: float) -> Found:
-    """Trees and the linear part, mixed in log-odds; the trees are averaged over seeds when kept."""
-    mix = {"linear_weight": weight, "linear_c": linear[0].params["linear_c"], "n_seeds": SEEDS}
+    """Trees and the linear part, mixed in log-odds."""
+    mix = {"linear_weight": weight, "linear_c": linear[0].params["linear_c"]}
     name = f"{trees[0].name}, {weight:.0%} {linear[0].name}"
     return Setting(name, trees[0].params | mix), (1 - weight) * trees[1] + weight * linear[1]
 
