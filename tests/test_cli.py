@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -38,13 +39,28 @@ def retention(
     return subprocess.run(command, cwd=cwd, env=full, capture_output=True, text=True, check=False)
 
 
+@dataclass(frozen=True)
+class Ran:
+    """A company whose churn was trained and scored, and what the commands printed."""
+
+    folder: Path
+    trained: str
+    scored: str
+
+
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A folder in which `retention demo` ran once, and what it printed."""
-    folder = tmp_path_factory.mktemp("cli")
-    done = retention("demo", "--customers", 1500, "--no-serve", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    return folder, done.stdout
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The verbs one after the other, for one target of a small simulated company."""
+    folder = tmp_path_factory.mktemp("cli") / "company"
+    retention("simulate", folder, "--customers", 1500)
+    project = folder / "retention.toml"
+    before, rest = project.read_text(encoding="utf-8").split("[targets.upsell]")
+    project.write_text(before + "[bands]" + rest.split("[bands]")[1], encoding="utf-8")
+    trained = retention("train", folder, "--json")
+    assert trained.returncode == 0, trained.stderr
+    scored = retention("score", folder, "--csv", folder / "list.csv")
+    assert scored.returncode == 0, scored.stderr
+    return Ran(folder, trained.stdout, scored.stdout)
 
 
 class TestHelp:
@@ -105,35 +121,35 @@ class TestMistakes:
         assert [line for line in ("customers.csv", "orders.csv") if line not in done.stdout] == []
         assert done.stderr.count("\n") == 1
 
-    def test_an_unknown_target(self, ran: tuple[Path, str]) -> None:
-        self.fails("train", ran[0] / "demo", "--target", "chrun", says="unknown target 'chrun'")
+    def test_an_unknown_target(self, ran: Ran) -> None:
+        self.fails("train", ran.folder, "--target", "chrun", says="unknown target 'chrun'")
 
-    def test_a_date_that_does_not_parse(self, ran: tuple[Path, str]) -> None:
-        self.fails("score", ran[0] / "demo", "--as-of", "31.12.2026", says="--as-of")
+    def test_a_date_that_does_not_parse(self, ran: Ran) -> None:
+        self.fails("score", ran.folder, "--as-of", "31.12.2026", says="--as-of")
 
-    def test_a_folder_that_cannot_be_written(self, ran: tuple[Path, str]) -> None:
-        missing = ran[0] / "missing" / "list.csv"
-        self.fails("score", ran[0] / "demo", "--csv", missing, says=str(missing))
+    def test_a_folder_that_cannot_be_written(self, ran: Ran) -> None:
+        missing = ran.folder / "missing" / "list.csv"
+        self.fails("score", ran.folder, "--csv", missing, says=str(missing))
 
     def test_a_folder_without_tables(self, tmp_path: Path) -> None:
         self.fails("init", tmp_path, says=str(tmp_path))
 
-    def test_other_machines_are_refused(self, ran: tuple[Path, str]) -> None:
-        self.fails("serve", ran[0] / "demo", "--host", "0.0.0.0", says="loopback")
+    def test_other_machines_are_refused(self, ran: Ran) -> None:
+        self.fails("serve", ran.folder, "--host", "0.0.0.0", says="loopback")
 
-    def test_a_variable_that_does_not_fit(self, ran: tuple[Path, str]) -> None:
-        self.fails("serve", ran[0] / "demo", says="page_size", env={"RETENTION_PAGE_SIZE": "many"})
+    def test_a_variable_that_does_not_fit(self, ran: Ran) -> None:
+        self.fails("serve", ran.folder, says="page_size", env={"RETENTION_PAGE_SIZE": "many"})
 
-    def test_a_store_that_cannot_be_reached(self, ran: tuple[Path, str]) -> None:
+    def test_a_store_that_cannot_be_reached(self, ran: Ran) -> None:
         env = {"RETENTION_STORE_URL": "postgresql://nobody:secret@127.0.0.1:9/none"}
-        self.fails("score", ran[0] / "demo", says="127.0.0.1", env=env)
+        self.fails("score", ran.folder, says="127.0.0.1", env=env)
 
-    def test_a_port_in_use(self, ran: tuple[Path, str]) -> None:
+    def test_a_port_in_use(self, ran: Ran) -> None:
         with socket.socket() as other:
             other.bind(("127.0.0.1", 0))
             other.listen()
             port = other.getsockname()[1]
-            done = retention("serve", ran[0] / "demo", "--port", port)
+            done = retention("serve", ran.folder, "--port", port)
         assert done.returncode == 1
         assert f"cannot listen on 127.0.0.1 port {port}" in done.stderr
         assert "Traceback" not in done.stderr
@@ -142,48 +158,40 @@ class TestMistakes:
 class TestMainJob:
     """The verbs one after the other, on a small simulated company."""
 
-    def test_demo_says_what_it_did(self, ran: tuple[Path, str]) -> None:
-        assert "1,500 customers over 24 months" in ran[1]
-        for word in ("subscriptions", "churn", "upsell"):
-            assert word in ran[1]
-
-    def test_check_accounts_for_every_row(self, ran: tuple[Path, str]) -> None:
-        done = retention("check", ran[0] / "demo")
+    def test_check_accounts_for_every_row(self, ran: Ran) -> None:
+        done = retention("check", ran.folder)
         assert done.returncode == 0, done.stderr
         lines = [line.split() for line in done.stdout.splitlines()]
         counts = {line[0]: [int(n.replace(",", "")) for n in line[1:]] for line in lines[1:6]}
         assert all(row[0] == sum(row[1:]) > 0 for row in counts.values())
 
-    def test_build_prints_the_frames(self, ran: tuple[Path, str]) -> None:
-        done = retention("build", ran[0] / "demo")
+    def test_build_prints_the_frames(self, ran: Ran) -> None:
+        done = retention("build", ran.folder)
         assert done.returncode == 0, done.stderr
         churn = next(line for line in done.stdout.splitlines() if line.startswith("churn")).split()
         assert int(churn[2]) >= 60  # features
 
-    def test_train_prints_json_and_nothing_else(self, ran: tuple[Path, str]) -> None:
-        done = retention("train", ran[0] / "demo", "--target", "churn", "--json")
-        assert done.returncode == 0, done.stderr
-        report = json.loads(done.stdout)["targets"]
+    def test_train_prints_json_and_nothing_else(self, ran: Ran) -> None:
+        report = json.loads(ran.trained)["targets"]
         assert list(report) == ["churn"]
         churn = report["churn"]
         assert {"train", "test", "model", "baselines", "promoted", "reason"} <= set(churn)
         assert {"rows", "rate", "as_of"} <= set(churn["test"])
         assert {"value", "low", "high"} <= set(churn["model"]["auc"])
         assert {"constant", "rule"} <= set(churn["baselines"])
+        assert churn["promoted"] is True
 
-    def test_score_writes_the_list(self, ran: tuple[Path, str]) -> None:
-        out = ran[0] / "list.csv"
-        done = retention("score", ran[0] / "demo", "--csv", out)
-        assert done.returncode == 0, done.stderr
-        lines = out.read_text(encoding="utf-8").splitlines()
-        assert "customer_id" in lines[0]
-        assert len(lines) > 100
+    def test_score_counts_and_writes_the_list(self, ran: Ran) -> None:
+        lines = (ran.folder / "list.csv").read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith("customer_id,")
+        counted = next(line for line in ran.scored.splitlines() if line.startswith("churn"))
+        assert int(counted.split()[1].replace(",", "")) == len(lines) - 1 > 100
 
-    def test_the_service_answers_until_it_is_stopped(self, ran: tuple[Path, str]) -> None:
+    def test_the_service_answers_until_it_is_stopped(self, ran: Ran) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        command = [sys.executable, "-m", "retention", "serve", str(ran[0] / "demo")]
+        command = [sys.executable, "-m", "retention", "serve", str(ran.folder)]
         with subprocess.Popen(
             [*command, "--port", str(port)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as process:
@@ -209,6 +217,17 @@ def test_init_drafts_a_project_that_can_be_checked(tmp_path: Path) -> None:
     again = retention("init", tmp_path)
     assert again.returncode == 1
     assert again.stderr == f"retention: {tmp_path / 'retention.toml'}: File exists\n"
+
+
+def test_demo_does_the_main_job(tmp_path: Path) -> None:
+    """Too few customers to learn from: said for each target, and not an error."""
+    done = retention("demo", "--customers", 200, "--no-serve", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "200 customers over 24 months are in demo" in done.stdout
+    for target in ("churn", "upsell", "conversion"):
+        assert f"{target}: grade U" in done.stdout
+    assert "no_model" in done.stdout
+    assert (tmp_path / "demo" / "retention.toml").is_file()
 
 
 def test_features_prints_the_catalogue() -> None:
