@@ -17,7 +17,8 @@ from features.kernel import Window
 from features.project import Project
 from features.snapshot import build_snapshot, is_snapshot
 from features.staging import Staged
-from features.state import STATE_WINDOWS, finish_state, read_state
+from features.state import STATE_WINDOWS, empty_state, finish_state, read_state
+from features.state_profile import attribute_key
 from features.windows import Windows, available_measures, compute_windows, wanted_windows
 
 Progress = Callable[[str], None]
@@ -46,8 +47,9 @@ def build(
         A name that is neither a feature nor a family of this company.
     """
     tables = open_tables(staged.tables)
+    _check_names(names, available(tables, staged.project))
     if is_snapshot(tables):
-        return build_snapshot(tables, staged.project)
+        return build_snapshot(tables, staged.project, names or ())
     return build_from(tables, staged.project, pairs, names=names, progress=progress)
 
 
@@ -85,8 +87,8 @@ def build_from(
     attributes = attribute_features(tables, project)
     state = read_state(tables, project, list(attributes), grid, sorted_pairs, codes)
     frame, state = finish_state(state, values, project)
-    state |= {f.name: state[column] for column, f in attributes.items()}
-    features = _columns(chosen, values, state)
+    own = {f.name: state[attribute_key(c)] for c, f in attributes.items() if f.name in chosen}
+    features = _columns(chosen, values, state, own)
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
     return Built(
@@ -101,22 +103,24 @@ def _columns(
     chosen: Mapping[str, Feature],
     values: Mapping[tuple[str, Window], np.ndarray],
     state: Mapping[str, np.ndarray],
+    own: Mapping[str, np.ndarray],
 ) -> pd.DataFrame:
-    """Each feature as a column, from its window, its function or the state."""
+    """Each feature as a column, from its window, its function or the company's attributes."""
     windows = Windows(values, state)
     of_measure = {
         m.column(days): (m.name, (0, days)) for m in MEASURES.values() for days in m.windows
     }
     of_measure |= {m.name: (m.name, (0, 0)) for m in MEASURES.values() if not m.windows}
-    columns: dict[str, np.ndarray] = {}
+    columns: dict[str, pd.Series] = {}
     for name, feature in chosen.items():
         if name in DERIVED:
             column = DERIVED[name].compute(windows)
         elif name in of_measure:
             column = values[of_measure[name]]
         else:
-            column = state[name]
-        columns[name] = column if feature.kind == "category" else np.asarray(column, np.float64)
+            column = own[name]
+        kind = object if feature.kind == "category" else np.float64
+        columns[name] = pd.Series(np.asarray(column, kind), dtype=kind)
     return pd.DataFrame(columns)
 
 
@@ -129,4 +133,4 @@ def _check_names(names: Sequence[str] | None, allowed: Mapping[str, Feature]) ->
 
 def _empty(keys: pd.DataFrame, chosen: Mapping[str, Feature]) -> Built:
     features = pd.DataFrame({name: pd.Series(dtype="float64") for name in chosen})
-    return Built(keys, features, pd.DataFrame(index=keys.index), tuple(chosen.values()))
+    return Built(keys, features, empty_state(), tuple(chosen.values()))

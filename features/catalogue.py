@@ -82,7 +82,7 @@ def attribute_features(tables: Tables, project: Project) -> dict[str, Feature]:
             is_number = kind.is_numeric() or kind.is_boolean()
             name = re.sub(r"\W+", "_", column.strip()).strip("_").lower()
             found[column] = Feature(
-                name=name,
+                name=f"attribute_{name}" if name in CATALOGUE else name,
                 family="profile",
                 unit="value",
                 meaning=f"{column}, as the company records it.",

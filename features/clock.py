@@ -74,7 +74,9 @@ def pairs_at(staged: Staged, target: Target, dates: Sequence[datetime]) -> pd.Da
     tables = open_tables(staged.tables)
     moments = pd.DatetimeIndex(np.array(sorted(set(dates)), dtype="datetime64[us]"))
     if target.as_of.anchor is not None:
-        return _anchored(tables[target.as_of.anchor], target.as_of, moments)
+        return _anchored(
+            tables[target.as_of.anchor], target.as_of, moments, staged.project.timezone
+        )
     rows = _customers(tables)
     seen = np.searchsorted(microseconds(moments), rows["seen"].to_numpy(), side="right")
     parts = [
@@ -105,24 +107,34 @@ def _customers(tables: Tables) -> pd.DataFrame:
     return pd.DataFrame({"customer_id": first.index, "seen": first.to_numpy()})
 
 
-def _anchored(table: ir.Table, when: AsOf, moments: pd.DatetimeIndex) -> pd.DataFrame:
+def _anchored(table: ir.Table, when: AsOf, moments: pd.DatetimeIndex, zone: str) -> pd.DataFrame:
     """Customers whose newest anchor, so many days on, falls into the step that ends at a moment."""
     starts = _starts(table, when)
     at = starts["occurred_at"] + pd.Timedelta(days=when.after_days)
     place = np.searchsorted(microseconds(moments), microseconds(at), side="left")
-    steps = {"day": 1, "week": 7, "month": 31}
+    one = {"day": pd.DateOffset(days=1), "week": pd.DateOffset(weeks=1)}
+    back = one.get(step(when), pd.DateOffset(months=1))
     inside = place < len(moments)
     as_of = moments.to_numpy()[np.minimum(place, len(moments) - 1)]
-    inside &= as_of - at.to_numpy() < np.timedelta64(steps[step(when)], "D")
+    opens = (pd.DatetimeIndex(as_of, tz="UTC").tz_convert(zone) - back).tz_convert(None)
+    inside &= at.to_numpy() > opens.to_numpy()
     seen = starts[["occurred_at", "known_at"]].max(axis=1)
-    following = seen.groupby(starts["customer_id"]).shift(-1)
-    newest = following.isna().to_numpy() | (following.to_numpy() >= as_of)
+    following = _next_seen(starts.assign(seen=seen))
+    newest = np.isnat(following) | (following >= as_of)
     known = starts["known_at"].to_numpy() < as_of
     keep = inside & newest & known & starts["anchors"].to_numpy(bool)
     pairs = pd.DataFrame(
         {"customer_id": starts["customer_id"].to_numpy()[keep], "as_of": as_of[keep]}
     )
     return pairs.drop_duplicates().sort_values(["as_of", "customer_id"], ignore_index=True)
+
+
+def _next_seen(starts: pd.DataFrame) -> np.ndarray:
+    """When a later start of the same customer was first seen; NaT when there is none."""
+    key = ["customer_id", "occurred_at"]
+    seen = starts.groupby(key)["seen"].min()[::-1]
+    following = seen.groupby(level=0).cummin()[::-1].groupby(level=0).shift(-1)
+    return following.reindex(pd.MultiIndex.from_frame(starts[key])).to_numpy()
 
 
 def _starts(table: ir.Table, when: AsOf) -> pd.DataFrame:
@@ -137,6 +149,5 @@ def _starts(table: ir.Table, when: AsOf) -> pd.DataFrame:
         columns.append("subscription_id")
     rows = to_frame(marked.select(columns)).dropna(subset=["occurred_at"])
     rows = rows.sort_values(["customer_id", "occurred_at"], kind="stable", ignore_index=True)
-    if when.anchor != "subscriptions":
-        return rows
-    return rows.drop_duplicates("subscription_id", ignore_index=True)
+    once = {"customers": "customer_id", "subscriptions": "subscription_id"}.get(when.anchor or "")
+    return rows if once is None else rows.drop_duplicates(once, ignore_index=True)

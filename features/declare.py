@@ -65,10 +65,13 @@ class Measure:
     reduce: Reduce
     windows: tuple[int, ...]
     needs: tuple[str, ...]  # optional columns of the table
+    hidden: bool  # read by the state only
     feature: Feature  # of one window; name and window are filled in per window
 
     def features(self) -> list[Feature]:
         """One feature per window, in order; a `last` or `first` measure is one itself."""
+        if self.hidden:
+            return []
         if self.reduce in ("last", "first"):
             return [self.feature]
         return [self._windowed(days) for days in self.windows]
@@ -109,6 +112,7 @@ def measure(
     says: str | None = None,
     needs: Sequence[str] = (),
     monotone: int = 0,
+    hidden: bool = False,
 ) -> Callable[[Callable[[ir.Table], ir.Value]], Callable[[ir.Table], ir.Value]]:
     """Register a measure; its parameter names the table, its first line says what it means."""
 
@@ -128,7 +132,7 @@ def measure(
             monotone=monotone,
         )
         MEASURES[feature.name] = Measure(
-            feature.name, table, function, reduce, tuple(windows), tuple(needs), feature
+            feature.name, table, function, reduce, tuple(windows), tuple(needs), hidden, feature
         )
         return function
 

@@ -35,7 +35,7 @@ def frame(
     project = staged.project
     target = project.target(target_name)
     if is_snapshot(open_tables(staged.tables)):
-        return build(staged, pd.DataFrame())
+        return build(staged, pd.DataFrame(), names=target.features or None)
     place = _place(project, staged, target)
     if place.exists():
         return _read(place)
@@ -55,6 +55,8 @@ def _place(project: Project, staged: Staged, target: Target) -> Path:
         "features": target.features,
         "policy": project.revenue.model_dump(mode="json"),
         "barred": sorted({*project.exclude, *project.sensitive}),
+        "timezone": project.timezone,
+        "currency": project.currency,
         "code": _code(),
     }
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,5 +1,7 @@
 """A data set without history: one row per customer, no windows, labels out of the source."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -7,16 +9,7 @@ from features.built import Built
 from features.catalogue import attribute_features
 from features.engine import Tables, to_frame
 from features.project import Project
-
-_MOMENTS = (
-    "first_seen_at",
-    "last_fact_at",
-    "first_paid_at",
-    "last_order_at",
-    "last_activity_at",
-    "coverage_started_at",
-    "renewal_at",
-)
+from features.state import MOMENTS
 
 
 def is_snapshot(tables: Tables) -> bool:
@@ -25,11 +18,16 @@ def is_snapshot(tables: Tables) -> bool:
     return "snapshots" in tables and not facts
 
 
-def build_snapshot(tables: Tables, project: Project) -> Built:
+def build_snapshot(tables: Tables, project: Project, names: Sequence[str] = ()) -> Built:
     """Every customer of the snapshot, by id; the label columns are in the state."""
     table = tables["snapshots"]
     rows = to_frame(table).sort_values("customer_id", ignore_index=True)
-    attributes = attribute_features(tables, project)
+    attributes = {
+        column: feature
+        for column, feature in attribute_features(tables, project).items()
+        if "snapshots" in feature.tables
+        and (not names or feature.name in names or feature.family in names)
+    }
     columns = {}
     for column, feature in attributes.items():
         values = rows[column]
@@ -42,14 +40,14 @@ def build_snapshot(tables: Tables, project: Project) -> Built:
         {"customer_id": rows["customer_id"], "as_of": as_of.astype("datetime64[us]")}
     )
     state = _state(rows, project)
-    catalogue = tuple(f for f in attributes.values() if "snapshots" in f.tables)
+    catalogue = tuple(attributes.values())
     return Built(keys, pd.DataFrame(columns), state, catalogue)
 
 
 def _state(rows: pd.DataFrame, project: Project) -> pd.DataFrame:
     """What eligibility and value read; label columns keep their names."""
     n_rows = len(rows)
-    state = pd.DataFrame({m: np.full(n_rows, np.datetime64("NaT", "us")) for m in _MOMENTS})
+    state = pd.DataFrame({m: np.full(n_rows, np.datetime64("NaT", "us")) for m in MOMENTS})
     mrr = rows["mrr"].astype("float64") if "mrr" in rows else pd.Series(np.nan, rows.index)
     state["mrr"] = mrr
     state["value_per_month"] = mrr

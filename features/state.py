@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from features.declare import EVER
+from features.declare import EVER, MEASURES
 from features.engine import Tables
 from features.grid import DAY, Grid
 from features.history import Pairs
@@ -28,6 +28,15 @@ from features.state_subscriptions import subscription_state
 
 _NEVER = np.iinfo(np.int64).min
 STATE_WINDOWS: Mapping[str, Window] = {"order_amount": (0, 365), "return_amount": (0, 365)}
+MOMENTS = (
+    "first_seen_at",
+    "last_fact_at",
+    "first_paid_at",
+    "last_order_at",
+    "last_activity_at",
+    "coverage_started_at",
+    "renewal_at",
+)
 _TEXT = ("plan_id", "segment", "owner_id", "name", "country", "currency", "external_ids")
 _FLAGS = ("covered", "ever_covered", "trialing", "end_announced")
 
@@ -42,7 +51,7 @@ def read_state(
 ) -> Columns:
     """State columns from the slow tables; moments are microseconds in columns named `*_us`."""
     state = profile_state(tables, attributes, grid, pairs, codes)
-    state["seen_us"] = first_seen(tables, pairs.customer, codes)
+    state["seen_us"] = first_seen(tables, grid, pairs, codes)
     if "subscriptions" in tables:
         state |= subscription_state(tables, project.revenue, grid, pairs, codes)
     if tables.has("surveys", ("score",)):
@@ -63,9 +72,9 @@ def finish_state(
     def since(measure: str) -> np.ndarray:
         return values.get((measure, (0, EVER)), np.full(n_pairs, np.nan))
 
-    last = [v for (m, _), v in values.items() if m.startswith("days_since_last")]
-    last += [state["days_since_mrr_change"]] if "days_since_mrr_change" in state else []
-    first = [v for (m, _), v in values.items() if m.startswith("days_since_first")]
+    last = [v for (m, _), v in values.items() if MEASURES[m].reduce == "last"]
+    last += [state["days_since_subscription_row"]] if "tenure_days" in state else []
+    first = [v for (m, _), v in values.items() if MEASURES[m].reduce == "first"]
     first += [state["tenure_days"]] if "tenure_days" in state else []
     dated = state["seen_us"] > 0
     oldest = _extreme(np.fmax, first, n_pairs)
@@ -90,7 +99,15 @@ def finish_state(
         renewal = state["renewal_us"]
         due = (renewal - as_of) / DAY
         state["days_to_renewal"] = np.where(renewal != _NEVER, due, np.nan)
-    return table, state
+    return table[list(empty_state().columns)], state
+
+
+def empty_state() -> pd.DataFrame:
+    """The state of no pair at all: every column with its type."""
+    kinds: dict[str, str] = dict.fromkeys(MOMENTS, "datetime64[us]")
+    kinds |= {"mrr": "float64", "value_per_month": "float64", "objected": "bool"}
+    kinds |= dict.fromkeys(_FLAGS, "bool") | dict.fromkeys(_TEXT, "object")
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
 
 
 def _value_per_month(

@@ -18,6 +18,8 @@ def ledger_state(
     policy: Revenue,
     grid: Grid,
     pairs: Pairs,
+    *,
+    has_amounts: bool,
 ) -> Columns:
     """MRR at each pair and the history of coverage before it, from the steps known by then."""
     n_as_of = len(grid.as_of)
@@ -38,8 +40,9 @@ def ledger_state(
             subscription_id=lambda r: r["subscription_id"].astype(str) + "\0" + moment.astype(str),
         ),
     ]
-    steps = mrr_steps(pd.concat(parts, ignore_index=True), policy, plans)
-    return _read_steps(steps, grid, pairs, late)
+    steps = mrr_steps(pd.concat(parts, ignore_index=True), policy, plans, has_amounts=has_amounts)
+    state = _read_steps(steps, grid, pairs, late)
+    return state if has_amounts else state | {"mrr": np.full(len(pairs), np.nan)}
 
 
 def _read_steps(steps: pd.DataFrame, grid: Grid, pairs: Pairs, late: np.ndarray) -> Columns:
@@ -57,9 +60,8 @@ def _read_steps(steps: pd.DataFrame, grid: Grid, pairs: Pairs, late: np.ndarray)
 
     mrr = read("mrr") / MILLIONTH
     ups, downs = _recent(table, grid, target, pairs.as_of, place, has)
-    amounts = bool(steps["has_amounts"].iloc[0]) if len(steps) else False
     return {
-        "mrr": mrr if amounts else np.full(len(pairs), np.nan),
+        "mrr": mrr,
         "covered": mrr > 0,
         "ever_covered": has,
         "earlier_churns": read("churns").astype(np.float64),

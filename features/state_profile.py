@@ -1,7 +1,6 @@
 """State from slow tables: who the customer is, what surveys said, which tickets are open."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,27 +18,34 @@ def profile_state(
 ) -> Columns:
     """The version of each customer that was known: text columns, attributes, objection."""
     rows = history_frame(tables, "customers", codes, ["customer_id"])
-    columns = [*_WHO, *attributes]
+    columns = dict(zip(_WHO, _WHO, strict=True)) | {c: attribute_key(c) for c in attributes}
     versions = Versions.of(rows, rows["code"].to_numpy(), grid.as_of)
     row, start, stop = versions.spans()
     span, moment = expand(start, stop)
     at = pairs.find(rows["code"].to_numpy()[row][span], moment)
     span, at = span[at >= 0], at[at >= 0]
     state: Columns = {}
-    for column in columns:
+    for column, key in columns.items():
         values = rows[column].to_numpy() if column in rows else np.full(len(rows), None, object)
-        state[column] = _place(values[row][span], at, len(pairs))
+        state[key] = _place(values[row][span], at, len(pairs))
     objected = rows["objected_at"] if "objected_at" in rows else pd.Series(pd.NaT, rows.index)
     state["objected_at"] = _moments(microseconds(objected)[row][span], at, len(pairs))
     return state
 
 
-def first_seen(tables: Tables, pairs_customer: np.ndarray, codes: pd.Index) -> np.ndarray:
-    """When each pair's customer first appeared; microseconds, the least integer when undated."""
+def attribute_key(column: str) -> str:
+    """Where the state keeps an attribute, apart from its own columns."""
+    return f"attribute {column}"
+
+
+def first_seen(tables: Tables, grid: Grid, pairs: Pairs, codes: pd.Index) -> np.ndarray:
+    """When each pair's customer first appeared, as known then; 0 when undated or not yet seen."""
     rows = history_frame(tables, "customers", codes, ["customer_id"])
-    least = np.full(len(codes), np.iinfo(np.int64).max)
-    np.minimum.at(least, rows["code"].to_numpy(), microseconds(rows["occurred_at"]))
-    return np.asarray(least[pairs_customer])
+    occurred, known = microseconds(rows["occurred_at"]), microseconds(rows["known_at"])
+    least = np.full((len(grid.as_of) + 1, len(codes)), np.iinfo(np.int64).max)
+    np.minimum.at(least, (shown_at(occurred, known, grid.as_of), rows["code"].to_numpy()), occurred)
+    seen = np.minimum.accumulate(least)[pairs.as_of, pairs.customer]
+    return np.where(seen == np.iinfo(np.int64).max, 0, seen)
 
 
 def survey_state(tables: Tables, grid: Grid, pairs: Pairs, codes: pd.Index) -> Columns:
@@ -117,8 +123,3 @@ def _moments(values: np.ndarray, at: np.ndarray, n_pairs: int) -> np.ndarray:
     out = np.full(n_pairs, np.iinfo(np.int64).min)
     out[at] = values
     return out
-
-
-def merge(*parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Several groups of state columns as one."""
-    return {name: column for part in parts for name, column in part.items()}

@@ -5,8 +5,9 @@ import pandas as pd
 
 from features.engine import Tables, to_frame
 from features.grid import DAY, Grid, microseconds
-from features.history import Pairs, Versions, expand
+from features.history import Pairs, Versions, expand, shown_at
 from features.project import Revenue
+from features.revenue.ledger import with_prices
 from features.state_ledger import ledger_state
 from features.state_profile import Columns, history_frame
 
@@ -21,14 +22,26 @@ def subscription_state(
     """Every subscription column of the state; see `features.state`."""
     rows = history_frame(tables, "subscriptions", codes, ["subscription_id"], values=["status"])
     plans = to_frame(tables["plans"]) if "plans" in tables else None
-    ledger = ledger_state(rows, plans, policy, grid, pairs)
+    has_amounts = any(tables.has(name, ("unit_amount",)) for name in ("subscriptions", "plans"))
+    ledger = ledger_state(rows, plans, policy, grid, pairs, has_amounts=has_amounts)
+    ledger["days_since_subscription_row"] = _since_last_row(rows, grid, pairs, len(codes))
     return ledger | _current_state(rows, plans, grid, pairs)
+
+
+def _since_last_row(rows: pd.DataFrame, grid: Grid, pairs: Pairs, n_customers: int) -> np.ndarray:
+    """Days since the newest subscription row known at each pair; NaN before the first."""
+    occurred, told = microseconds(rows["occurred_at"]), microseconds(rows["known_at"])
+    newest = np.full((len(grid.as_of) + 1, n_customers), _NEVER)
+    np.maximum.at(newest, (shown_at(occurred, told, grid.as_of), rows["code"]), occurred)
+    last = np.maximum.accumulate(newest)[pairs.as_of, pairs.customer]
+    return np.where(last == _NEVER, np.nan, (grid.as_of[pairs.as_of] - last) / DAY)
 
 
 def _current_state(
     rows: pd.DataFrame, plans: pd.DataFrame | None, grid: Grid, pairs: Pairs
 ) -> Columns:
     """Describe the running subscriptions: totals over all, the rest of the largest one."""
+    rows = with_prices(rows, plans)
     entity = rows["subscription_id"].factorize()[0].astype(np.int64)
     row, start, stop = Versions.of(rows, entity, grid.as_of).spans()
     span, moment = expand(start, stop)
@@ -38,6 +51,7 @@ def _current_state(
     keep = (at >= 0) & running
     row, at, moment, entity_at = row[keep], at[keep], moment[keep], entity[row[keep]]
     known = rows.iloc[row].reset_index(drop=True).assign(at=at, moment=moment, entity=entity_at)
+    known["since"] = _overdue_since(rows, entity, grid, known)
     known = _described(known, plans, grid)
     known["announced"] = _is_announced(rows, entity, grid, known)
     return _over_customer(known, len(pairs))
@@ -63,22 +77,51 @@ def _described(known: pd.DataFrame, plans: pd.DataFrame | None, grid: Grid) -> p
     ends = known.get("current_period_end", pd.Series(pd.NaT, known.index))
     known["period_end"] = microseconds(ends)
     past_due = known["status"].eq("past_due").to_numpy()
-    since = microseconds(known["occurred_at"])
-    known["overdue"] = np.where(past_due, (as_of - since) / DAY, 0.0)
+    known["overdue"] = np.where(past_due, (as_of - known["since"]) / DAY, 0.0)
     known["weight"] = known["status"].ne("trialing") * known["unit_amount"].astype(
         "float64"
     ).fillna(1)
     known["on_trial"] = known["status"].eq("trialing")
-    known["tier"] = known["plan_id"].map(_tiers(plans)).astype("float64")
+    known["tier"] = _tiers(plans, grid, known)
     return known
 
 
-def _tiers(plans: pd.DataFrame | None) -> dict[str, float]:
-    """Rank of each plan; a plan's rank is its newest one."""
+def _tiers(plans: pd.DataFrame | None, grid: Grid, known: pd.DataFrame) -> np.ndarray:
+    """Rank of each subscription's plan, from the last version of the plan known at the as-of."""
+    none = np.full(len(known), np.nan)
     if plans is None or "tier" not in plans:
-        return {}
-    newest = plans.sort_values("occurred_at", kind="stable").groupby("plan_id")["tier"].last()
-    return {str(plan): float(tier) for plan, tier in newest.dropna().items()}
+        return none
+    plans = plans.dropna(subset=["plan_id"]).copy()
+    for clock in ("occurred_at", "known_at"):
+        plans[clock] = plans[clock].fillna(pd.Timestamp(0))
+    plans = plans.sort_values(["plan_id", "occurred_at", "known_at"], ignore_index=True)
+    entity, names = plans["plan_id"].factorize()
+    row, start, stop = Versions.of(plans, entity.astype(np.int64), grid.as_of).spans()
+    span, moment = expand(start, stop)
+    tiers = np.full((len(names) + 1, len(grid.as_of)), np.nan)
+    tiers[entity[row][span], moment] = plans["tier"].astype("float64").to_numpy()[row][span]
+    place = pd.Index(names).get_indexer(pd.Index(known["plan_id"]))
+    return np.asarray(tiers[place, known["moment"].to_numpy()])
+
+
+def _overdue_since(
+    rows: pd.DataFrame, entity: np.ndarray, grid: Grid, known: pd.DataFrame
+) -> np.ndarray:
+    """When the unbroken run of past-due rows began, of those known at each as-of."""
+    n_as_of = len(grid.as_of)
+    occurred, told = microseconds(rows["occurred_at"]), microseconds(rows["known_at"])
+    late = rows["status"].eq("past_due").to_numpy()
+    row, start, stop = Versions.of(rows[~late], entity[~late], grid.as_of).spans()
+    span, moment = expand(start, stop)
+    other = pd.Series(occurred[~late][row][span], index=entity[~late][row][span] * n_as_of + moment)
+    span, moment = expand(
+        shown_at(occurred[late], told[late], grid.as_of), np.full(int(late.sum()), n_as_of)
+    )
+    key, at = entity[late][span] * n_as_of + moment, occurred[late][span]
+    after = at > other.reindex(key).fillna(_NEVER).to_numpy()
+    first = pd.Series(at[after], index=key[after]).groupby(level=0).min()
+    mine = known["entity"].to_numpy() * n_as_of + known["moment"].to_numpy()
+    return first.reindex(mine).fillna(0).to_numpy()
 
 
 def _is_announced(
@@ -105,7 +148,7 @@ def _over_customer(known: pd.DataFrame, n_pairs: int) -> Columns:
     """One row per pair: sums and extremes over running subscriptions, names of the largest."""
     known = known.sort_values(["at", "weight", "subscription_id"], ascending=[True, False, True])
     by = known.groupby("at", sort=True)
-    first = by.first()
+    first = known.drop_duplicates("at").set_index("at")
     at = first.index.to_numpy()
     ends = known["period_end"].where(known["period_end"] != _NEVER).groupby(known["at"]).min()
     state = {

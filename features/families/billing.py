@@ -107,5 +107,17 @@ def mrr_per_active_day_28d(f: Windows) -> np.ndarray:
     monotone=1,
 )
 def days_past_due(f: Windows) -> np.ndarray:
-    """Days that a running subscription has been past due; 0 when none is."""
+    """Days a running subscription has been past due; 0 when none is, null when none runs."""
     return f["days_past_due"]
+
+
+@measure(reduce="last", unit="days", reason="last_fact", hidden=True)
+def days_since_payment_attempt(payments: ir.Table) -> ir.Value:
+    """Days since the last attempt to pay or refund."""
+    return payments.occurred_at.notnull()
+
+
+@measure(reduce="last", unit="days", reason="last_fact", hidden=True)
+def days_since_invoice(invoices: ir.Table) -> ir.Value:
+    """Days since the last invoice."""
+    return invoices.occurred_at.notnull()

@@ -46,10 +46,10 @@ def earlier_churns(f: Windows) -> np.ndarray:
     unit="subscriptions",
     reason="tenure",
     tables=_PLAN,
-    says="{value:.0f} subscription changes so far",
+    says="{value:.0f} changes of what the customer pays so far",
 )
 def subscription_changes(f: Windows) -> np.ndarray:
-    """Changes of subscriptions so far."""
+    """Changes of the monthly recurring revenue so far."""
     return f["subscription_changes"]
 
 

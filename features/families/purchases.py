@@ -18,7 +18,7 @@ def _bought(orders: ir.Table) -> ir.Value:
 def _order(orders: ir.Table) -> ir.Value:
     """What identifies an order: its number, else its day."""
     if "order_id" in orders.columns:
-        return orders.order_id
+        return orders.order_id.fill_null(orders.occurred_at.date().cast("string"))
     return orders.occurred_at.date().cast("string")
 
 
@@ -181,3 +181,9 @@ def order_value_mean(f: Windows) -> np.ndarray:
 def return_share_180d(f: Windows) -> np.ndarray:
     """Amount sent back against the amount ordered, last 180 days."""
     return safe_ratio(f.return_amount(0, 180), f.order_amount(0, 180))
+
+
+@measure(reduce="last", unit="days", reason="last_fact", hidden=True)
+def days_since_order_line(orders: ir.Table) -> ir.Value:
+    """Days since the last line of an order or return."""
+    return orders.occurred_at.notnull()

@@ -82,3 +82,9 @@ def open_tickets(f: Windows) -> np.ndarray:
 def oldest_open_ticket_days(f: Windows) -> np.ndarray:
     """Age of the oldest open ticket; null when none is open."""
     return f["oldest_open_ticket_days"]
+
+
+@measure(reduce="last", unit="days", reason="last_fact", hidden=True)
+def days_since_ticket_change(tickets: ir.Table) -> ir.Value:
+    """Days since a ticket last changed."""
+    return tickets.occurred_at.notnull()

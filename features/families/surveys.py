@@ -19,6 +19,12 @@ def survey_points(surveys: ir.Table) -> ir.Value:
     return surveys.score
 
 
+@measure(windows=(), unit="answers", reason="survey_score", needs=("score",))
+def survey_scores(surveys: ir.Table) -> ir.Value:
+    """Survey answers with a score."""
+    return surveys.score.notnull()
+
+
 @measure(
     reduce="last",
     unit="days",
@@ -61,4 +67,4 @@ def survey_score_change(f: Windows) -> np.ndarray:
 )
 def survey_score_mean(f: Windows) -> np.ndarray:
     """Mean of all survey scores."""
-    return safe_ratio(f.survey_points(), f.survey_answers())
+    return safe_ratio(f.survey_points(), f.survey_scores())

@@ -233,7 +233,7 @@ def active_users_trend_28d(f: Windows) -> np.ndarray:
 )
 def active_days_share_ever(f: Windows) -> np.ndarray:
     """Share of the days since first use with any use."""
-    return safe_ratio(f.active_days(), f.days_since_first_use())
+    return safe_ratio(f.active_days(), np.maximum(f.days_since_first_use(), 1))
 
 
 @derived(

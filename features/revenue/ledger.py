@@ -18,7 +18,11 @@ _ORGANIC = ("new", "plan", "quantity", "end")  # what a customer decides; not pr
 
 
 def mrr_steps(
-    subscriptions: pd.DataFrame, policy: Revenue, plans: pd.DataFrame | None = None
+    subscriptions: pd.DataFrame,
+    policy: Revenue,
+    plans: pd.DataFrame | None = None,
+    *,
+    has_amounts: bool | None = None,
 ) -> pd.DataFrame:
     """The step function of MRR per customer.
 
@@ -36,11 +40,12 @@ def mrr_steps(
     own: start, plan, quantity, end; not price, discount, pause or dunning), `cause`, `has_amounts`
     (False when no price is known at all: a running subscription then counts as 1).
     """
-    rows = _with_prices(subscriptions, plans)
-    has_amounts = bool(rows["unit_amount"].notna().any())
+    rows = with_prices(subscriptions, plans)
+    if has_amounts is None:
+        has_amounts = bool(rows["unit_amount"].notna().any())
     rows = rows.sort_values(["subscription_id", "occurred_at", "known_at"], kind="stable")
     rows["item"] = monthly_amount(rows, policy) if has_amounts else MILLIONTH
-    items = _with_synthetic_rows(rows, policy)
+    items = _with_synthetic_rows(rows, policy, has_amounts=has_amounts)
     items["item"] = items["item"].where(_counts(items, policy), NONE)
     same = items["subscription_id"].eq(items["subscription_id"].shift())
     before = items.shift().where(same)
@@ -53,11 +58,16 @@ def mrr_steps(
 def monthly_amount(rows: pd.DataFrame, policy: Revenue) -> pd.Series:
     """Net recurring price per month in millionths, rounded half-even; 0 where no price is known."""
     count = _number(rows, "interval_count").fillna(1.0).clip(lower=1.0)
-    factor = rows["interval"].map(_PER_MONTH).fillna(1.0) / count
+    factor = rows["interval"].map(_PER_MONTH).astype("float64").fillna(1.0) / count
     price = _number(rows, "unit_amount") * _number(rows, "quantity").fillna(1.0)
-    if policy.discounts != "none" and "discount_kind" in rows:
-        once = rows["discount_kind"].isin(["once", "one_off"])
-        applies = ~once | (policy.discounts == "all")
+    if policy.discounts != "none":
+        kind = rows.get("discount_kind", pd.Series(None, rows.index, dtype=object))
+        once = kind.isin(["once", "one_off"])
+        if "discount_ends_at" in rows:
+            ended = rows["discount_ends_at"] <= rows["occurred_at"]
+        else:
+            ended = pd.Series(False, rows.index)
+        applies = ~ended & (~once | (policy.discounts == "all"))
         percent = _number(rows, "discount_percent").fillna(0.0).where(applies, 0.0)
         amount = _number(rows, "discount_amount").fillna(0.0).where(applies, 0.0)
         price = (price * (1 - percent / 100) - amount).clip(lower=0.0)
@@ -65,7 +75,7 @@ def monthly_amount(rows: pd.DataFrame, policy: Revenue) -> pd.Series:
     return pd.Series(monthly, index=rows.index).astype(np.int64)
 
 
-def _with_prices(subscriptions: pd.DataFrame, plans: pd.DataFrame | None) -> pd.DataFrame:
+def with_prices(subscriptions: pd.DataFrame, plans: pd.DataFrame | None) -> pd.DataFrame:
     """Fill price and interval from the plan's version of the moment; canonical gaps become null."""
     rows = subscriptions.copy()
     for column in (
@@ -81,7 +91,9 @@ def _with_prices(subscriptions: pd.DataFrame, plans: pd.DataFrame | None) -> pd.
     if plans is None or "unit_amount" not in plans or rows.empty:
         return rows
     columns = [c for c in ("interval", "interval_count", "unit_amount") if c in plans]
-    plans = plans.assign(occurred_at=plans["occurred_at"].fillna(pd.Timestamp(0)))
+    known = plans.get("known_at", plans["occurred_at"])
+    effective = plans["occurred_at"].where(~(known > plans["occurred_at"]), known)
+    plans = plans.assign(occurred_at=effective.fillna(pd.Timestamp(0)))
     versions = plans.sort_values("occurred_at")[["plan_id", "occurred_at", *columns]]
     versions = versions.astype({"occurred_at": "datetime64[us]"})
     rows["_order"] = np.arange(len(rows))
@@ -90,7 +102,7 @@ def _with_prices(subscriptions: pd.DataFrame, plans: pd.DataFrame | None) -> pd.
         versions.rename(columns={c: f"plan_{c}" for c in columns}),
         on="occurred_at",
         by="plan_id",
-    ).sort_values("_order")
+    ).sort_values("_order", ignore_index=True)
     unpriced = rows["unit_amount"].isna()
     for column in columns:
         gap = unpriced if column == "unit_amount" else unpriced & rows[column].isna()
@@ -98,7 +110,7 @@ def _with_prices(subscriptions: pd.DataFrame, plans: pd.DataFrame | None) -> pd.
     return rows
 
 
-def _with_synthetic_rows(rows: pd.DataFrame, policy: Revenue) -> pd.DataFrame:
+def _with_synthetic_rows(rows: pd.DataFrame, policy: Revenue, *, has_amounts: bool) -> pd.DataFrame:
     """Add what happens without a row: dunning runs out, a discount ends."""
     group = rows["subscription_id"]
     following = rows["occurred_at"].shift(-1).where(group.eq(group.shift(-1)))
@@ -110,11 +122,14 @@ def _with_synthetic_rows(rows: pd.DataFrame, policy: Revenue) -> pd.DataFrame:
     due = late & (rows["occurred_at"] < runs_out) & ~(following <= runs_out)
     out = rows[due].assign(occurred_at=runs_out[due], _is_out=True, _what="involuntary")
     parts = [rows, out]
-    if "discount_ends_at" in rows:
+    if has_amounts and "discount_ends_at" in rows:
         ends = rows["discount_ends_at"]
         over = ends.notna() & (ends > rows["occurred_at"]) & ~(following <= ends)
         full = rows[over].assign(discount_amount=None, discount_percent=None, _what="discount_end")
-        parts.append(full.assign(occurred_at=ends[over], item=monthly_amount(full, policy)))
+        stopped = (late & (ends >= runs_out))[over]
+        parts.append(
+            full.assign(occurred_at=ends[over], item=monthly_amount(full, policy), _is_out=stopped)
+        )
     every = pd.concat([part for part in parts if len(part)] or [rows], ignore_index=True)
     return every.sort_values(["subscription_id", "occurred_at", "known_at"], kind="stable")
 
@@ -131,8 +146,12 @@ def _cause(items: pd.DataFrame, before: pd.DataFrame) -> pd.Series:
     is_paid = items["item"] > 0
     stays = was_paid & is_paid
     plan = stays & items["plan_id"].ne(before["plan_id"]) & items["plan_id"].notna()
-    quantity = stays & ~plan & _number(items, "quantity").ne(_number(before, "quantity"))
-    interval = stays & ~plan & items["interval"].ne(before["interval"])
+    quantity = (
+        stays
+        & ~plan
+        & _number(items, "quantity").fillna(1).ne(_number(before, "quantity").fillna(1))
+    )
+    interval = stays & ~plan & items["interval"].fillna("").ne(before["interval"].fillna(""))
     unpaid = items["end_reason"].eq("payment_failed") | items["_is_out"]
     first = before["status"].isna() | before["status"].isin(["trialing", "canceled", "expired"])
     choices: list[tuple[pd.Series, str]] = [
