@@ -21,6 +21,12 @@ from training.recipe import (
 
 
 @pytest.fixture
+def many(monkeypatch):
+    """Small samples are treated as large ones: one booster, out-of-fold log-odds kept."""
+    monkeypatch.setattr(recipe, "FEW_ROWS", 0)
+
+
+@pytest.fixture
 def encoder(make_sample):
     catalogue = [Feature(f"x{i}", "usage", "events", "", "use") for i in range(4)]
     return Encoder().fit(make_sample(50).simple, catalogue)
@@ -31,7 +37,7 @@ def test_a_straight_line_is_learned_by_the_linear_part(make_sample):
     assert found.setting.params["linear_weight"] > 0
 
 
-def test_a_step_in_both_directions_is_learned_by_trees(make_sample, rng):
+def test_a_step_in_both_directions_is_learned_by_trees(make_sample, rng, many):
     """No line can say it: the event comes at both ends of a column."""
     sample = make_sample(1500)
     sample.y[:] = rng.random(1500) < np.where(np.abs(sample.X[:, 1]) > 1, 0.7, 0.1)
@@ -40,16 +46,25 @@ def test_a_step_in_both_directions_is_learned_by_trees(make_sample, rng):
     assert auc(sample.y[found.rows], sigmoid(found.log_odds)) > 0.7
 
 
-def test_out_of_fold_rows_are_all_rows_once(make_sample):
+def test_out_of_fold_rows_are_all_rows_once(make_sample, many):
     sample = make_sample(200)
     found = choose(sample, ())
     assert sorted(found.rows) == list(range(200))
 
 
-def test_a_search_on_fewer_rows_leaves_the_calibration_to_all(make_sample, monkeypatch):
+def test_a_search_on_fewer_rows_leaves_the_calibration_to_all(make_sample, monkeypatch, many):
     monkeypatch.setattr(recipe, "SEARCH_ROWS", 150)
     found = choose(make_sample(400), ())
     assert found.rows is None
+
+
+def test_few_rows_are_learned_by_several_boosters(make_sample, encoder):
+    sample = make_sample(300)
+    choice = choose(sample, ())
+    assert choice.rows is None  # the search fitted one booster: its log-odds are not theirs
+    learned, _ = learn(sample, choice, encoder)
+    weight = choice.setting.params["linear_weight"]
+    assert len(learned.model.ensemble_.boosters) == (recipe.SEEDS if weight < 1 else 0)
 
 
 def test_too_few_events_fall_back(make_sample):
@@ -69,7 +84,7 @@ def test_learning_calibrates_out_of_fold(make_sample, encoder):
     assert spread < 0.5 * np.ptp(raw)
 
 
-def test_a_search_and_a_given_setting_learn_the_same(make_sample, encoder):
+def test_a_search_and_a_given_setting_learn_the_same(make_sample, encoder, many):
     """The out-of-fold log-odds of the search are those that a refit of its folds would give."""
     sample = make_sample(300)
     choice = choose(sample, ())
