@@ -168,7 +168,7 @@ def active_days_share_28d(f: Windows) -> np.ndarray:
     reason="usage_volume",
     window_days=28,
     actionable=True,
-    says="{value:,.1f} uses per active day in the last 28 days",
+    says="{value:,.1f} uses on an active day, on average, in the last 28 days",
 )
 def usage_per_active_day_28d(f: Windows) -> np.ndarray:
     """Uses per active day of the last 28 days."""
@@ -194,7 +194,7 @@ def seats_used_share_28d(f: Windows) -> np.ndarray:
     tables=("subscriptions",),
     window_days=28,
     actionable=True,
-    says="{value:,.1f} used per seat in the last 28 days",
+    says="Each seat used {value:,.1f} in the last 28 days",
 )
 def quantity_per_seat_28d(f: Windows) -> np.ndarray:
     """Quantity used per seat bought, last 28 days."""
