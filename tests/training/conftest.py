@@ -33,10 +33,10 @@ def make_sample(rng: np.random.Generator) -> Callable[..., Sample]:
 def snapshot(write_project: Callable[..., object]) -> Callable[..., Staged]:
     """A function that stages a snapshot of columns with a label `left`."""
 
-    def make(frame: pd.DataFrame, extra: str = "") -> Staged:
-        attributes = [name for name in frame if name not in ("customer_id", "left")]
+    def make(frame: pd.DataFrame, extra: str = "", name: str = "small") -> Staged:
+        attributes = [column for column in frame if column not in ("customer_id", "left")]
         toml = f"""
-name = "small"
+name = "{name}"
 revenue_model = "subscription"
 {extra}
 [sources.snapshots]

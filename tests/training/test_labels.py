@@ -157,6 +157,12 @@ def test_upsell_is_more_by_plan_quantity_or_add_on(rows, expected):
     assert judge(_upsell, steps(BEFORE, *rows), UPSELL) == expected
 
 
+def test_upsell_without_a_least_increase_still_needs_one():
+    target = Target(kind="upsell", horizon_days=30, min_increase=0.0)
+    assert judge(_upsell, steps(BEFORE, ("c1", AS_OF, 1200, 0)), target) == 0
+    assert judge(_upsell, steps(BEFORE, ("c1", AS_OF, 1001, 1)), target) == 1
+
+
 def test_upsell_needs_mrr_before():
     assert np.isnan(judge(_upsell, steps(("c1", AS_OF, 1000, 1000)), UPSELL))
 

@@ -8,8 +8,10 @@ from features.errors import ProjectError, UnfitDataError, UnknownFeatureError
 from features.frames import frame
 from training.labels import known_after, labels
 from training.readiness import plan
+from training.recipe import LOGISTIC
 from training.sample import Dataset, chosen
 from training.splits import origins
+from training.trial import run_origin
 
 
 @pytest.fixture
@@ -55,6 +57,22 @@ def test_late_orders_are_not_known_at_the_origin(data):
     late = Dataset(staged, rows.target, frame(staged, "churn")).labelled(origin.train, origin.at)
     assert late[1].mean() == 1.0
     assert y.mean() < 1.0
+
+
+def test_a_trial_learns_from_what_was_known_and_is_judged_on_all(data):
+    """Every other order is recorded 100 days late."""
+    rows, staged = data
+    path = staged.tables["orders"]
+    orders = pd.read_parquet(path)
+    late = orders["known_at"] + pd.to_timedelta(100 * (np.arange(len(orders)) % 2), unit="D")
+    orders["known_at"] = late.clip(upper=pd.Timestamp("2025-12-31"))
+    orders.to_parquet(path)
+    seen = Dataset(staged, rows.target, frame(staged, "churn"))
+    origin = plan(seen, staged.data_end, 5).origins[0]
+    trial = run_origin(seen, origin, staged.data_end, setting=LOGISTIC)
+    np.testing.assert_array_equal(trial.train_y, seen.labelled(origin.train, origin.at)[1])
+    np.testing.assert_array_equal(trial.y, seen.labelled(origin.test, staged.data_end)[1])
+    assert trial.train_y.mean() > seen.labelled(origin.train, staged.data_end)[1].mean()
 
 
 def test_immature_dates_have_no_place(data):

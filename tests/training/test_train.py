@@ -53,6 +53,19 @@ def test_noise_is_not_promoted(snapshot, people, registry):
     assert report.reason.startswith("not promoted")
 
 
+def test_no_better_than_a_rule_is_kept_as_challenger_only(snapshot, registry, rng):
+    """One flag says it all, and a rate for each of its values as much as a model."""
+    flag = rng.integers(0, 2, 400)
+    left = np.where(rng.random(400) < np.where(flag == 1, 0.6, 0.15), "yes", "no")
+    ids = [f"c{number}" for number in range(400)]
+    frame = pd.DataFrame({"customer_id": ids, "flag": flag, "left": left})
+    report = run(snapshot(frame, name="plain"), registry)
+    assert not report.promoted
+    assert "against the simple rule" in report.reason
+    assert registry.champion_version("plain.churn") is None
+    assert [one["aliases"] for one in registry.versions("plain.churn")] == [["challenger"]]
+
+
 def test_five_events_are_grade_u(snapshot, people, registry):
     frame = people(200).assign(left=["yes"] * 5 + ["no"] * 195)
     report = run(snapshot(frame), registry)
