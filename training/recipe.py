@@ -36,7 +36,6 @@ LINEAR_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the linear part in a bl
 SEEDS = 3  # boosters averaged where rows are few, so that a draw of rows matters less
 FEW_ROWS = 10_000
 SEARCH_ROWS = 30_000  # settings are chosen on whole customers up to so many rows
-FIT_ROWS = 400_000  # the newest rows beyond which a fit learns little more
 INNER = 5  # folds
 WORKERS = 2  # fits side by side
 
@@ -126,8 +125,8 @@ def _out_of_fold(small: Sample, folds: Folds, categorical: Sequence[int]) -> dic
     """Every linear part, and every kind of trees at every length, by name."""
     linear = [Setting(f"linear, c {c:g}", {"linear_weight": 1.0, "linear_c": c}) for c in LINEAR_CS]
     longest = [Setting(name, base | {"n_estimators": LENGTHS[-1]}) for name, base in TREES.items()]
-    jobs = [(part, one) for part, _ in _cut(small, folds) for one in (*linear, *longest)]
-    models = iter(fit_all(jobs, categorical))
+    jobs: list[Job] = [(train, one) for train, _ in folds for one in (*linear, *longest)]
+    models = iter(fit_all(small, jobs, categorical))
     parts: dict[str, tuple[Setting, list[Floats]]] = {}
     for _, test in folds:
         for setting in linear:
@@ -137,11 +136,6 @@ def _out_of_fold(small: Sample, folds: Folds, categorical: Sequence[int]) -> dic
             for setting, log_odds in _lengths(tree, next(models), small.X[test]):
                 parts.setdefault(setting.name, (setting, []))[1].append(log_odds)
     return {name: (setting, np.concatenate(z)) for name, (setting, z) in parts.items()}
-
-
-def _cut(sample: Sample, folds: Folds) -> list[tuple[Sample, Rows]]:
-    """The training sample of each fold beside its test rows."""
-    return [(sample.take(train), test) for train, test in folds]
 
 
 def _lengths(tree: Setting, model: PropensityModel, X: Floats) -> Iterator[Found]:
@@ -176,23 +170,27 @@ def thinned(sample: Sample, limit: int, seed: int = 0) -> Rows:
 
 
 def fit(sample: Sample, setting: Setting, categorical: Sequence[int]) -> PropensityModel:
-    """A model on the newest `FIT_ROWS` rows."""
-    rows = np.arange(len(sample))
-    if len(sample) > FIT_ROWS:
-        newest = np.argsort(sample.as_of.to_numpy(), kind="stable")[-FIT_ROWS:]
-        rows = np.sort(newest)
+    """A model on all rows of a sample."""
     # One thread each: two fits side by side are faster than one fit on two threads.
     model = PropensityModel(categorical=tuple(categorical), n_jobs=1, **setting.params)
-    return model.fit(sample.X[rows], sample.y[rows])
+    return model.fit(sample.X, sample.y)
+
+
+Job = tuple[Rows | None, Setting]  # the rows to fit on (None: all) and how
 
 
 def fit_all(
-    jobs: Sequence[tuple[Sample, Setting]], categorical: Sequence[int]
+    sample: Sample, jobs: Sequence[Job], categorical: Sequence[int]
 ) -> list[PropensityModel]:
-    """Several models side by side, in the order of the jobs."""
+    """Several models side by side, in the order of the jobs; rows are copied only while fitted."""
+
+    def one(job: Job) -> PropensityModel:
+        rows, setting = job
+        return fit(sample if rows is None else sample.take(rows), setting, categorical)
+
     # Narrow matrices: more threads of the linear algebra only wait for each other.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(lambda job: fit(job[0], job[1], categorical), jobs))
+        return list(pool.map(one, jobs))
 
 
 @dataclass(frozen=True)
@@ -214,10 +212,10 @@ def learn(
     models : list of PropensityModel
         Of the other settings, uncalibrated.
     """
-    folds = [] if choice.rows is not None else _cut(sample, inner_folds(sample))
-    jobs = [(part, choice.setting) for part, _ in folds]
-    jobs += [(sample, setting) for setting in (choice.setting, *others)]
-    models = fit_all(jobs, encoder.categorical)
+    folds = [] if choice.rows is not None else inner_folds(sample)
+    jobs: list[Job] = [(train, choice.setting) for train, _ in folds]
+    jobs += [(None, setting) for setting in (choice.setting, *others)]
+    models = fit_all(sample, jobs, encoder.categorical)
     rows, log_odds = choice.rows, choice.log_odds
     if rows is None or log_odds is None:
         parts = [

@@ -37,10 +37,10 @@ def refit(data: Dataset, found: Backtest, data_end: datetime | None) -> Refit:
     so its log-odds are those of rows the model had not seen.
     """
     dates = None if data_end is None else data.mature(data_end)
-    rows, y = data.labelled(dates, data_end)
+    rows, y = data.newest(*data.labelled(dates, data_end))
     encoder = data.encoder(rows)
-    jobs = [(data.sample(rows, y, encoder), found.setting)]
-    model = fit_all(jobs, encoder.categorical)[0]
+    sample = data.sample(rows, y, encoder)
+    (model,) = fit_all(sample, [(None, found.setting)], encoder.categorical)
     log_odds = np.concatenate([trial.log_odds[found.best] for trial in found.trials])
     tested = np.concatenate([trial.test_rows for trial in found.trials])
     answers = np.concatenate([trial.y for trial in found.trials])

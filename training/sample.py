@@ -20,6 +20,7 @@ from training.labels import Labeller, mature
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
+FIT_ROWS = 400_000  # beyond that many, older rows add time and little else
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,16 @@ class Dataset:
             wanted &= self.keys["as_of"].isin(list(dates)).to_numpy()
         rows = np.flatnonzero(wanted)
         return rows, y[rows]
+
+    def newest(self, rows: Rows, y: Floats, limit: int | None = None) -> tuple[Rows, Floats]:
+        """The rows of the newest dates, whole, up to `FIT_ROWS` or one date; all of a snapshot."""
+        as_of = self.keys["as_of"].iloc[rows]
+        if len(rows) <= (limit or FIT_ROWS) or self.is_snapshot:
+            return rows, y
+        kept = as_of.value_counts().sort_index(ascending=False).cumsum() <= (limit or FIT_ROWS)
+        first = min([as_of.max(), *kept.index[kept]])
+        recent = (as_of >= first).to_numpy()
+        return rows[recent], y[recent]
 
     def encoder(self, rows: Rows) -> Encoder:
         """Category codes learned from some rows."""

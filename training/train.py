@@ -95,7 +95,7 @@ def _check_columns(data: Dataset, planned: Plan, data_end: datetime | None) -> N
     """The guard on the newest rows that train in the back-test."""
     if planned.origins:
         newest = planned.origins[-1]
-        rows, y = data.labelled(newest.train, newest.at)
+        rows, y = data.newest(*data.labelled(newest.train, newest.at))
     else:
         rows, y = data.labelled(None, data_end)
     encoder = data.encoder(rows)

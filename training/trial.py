@@ -89,7 +89,7 @@ def run_origin(
     champion : Setting, optional
         The recipe of the present champion, to be learned beside.
     """
-    train_rows, train_y = data.labelled(origin.train, origin.at)
+    train_rows, train_y = data.newest(*data.labelled(origin.train, origin.at))
     test_rows, test_y = data.labelled(origin.test, data_end)
     encoder = data.encoder(train_rows)
     train = data.sample(train_rows, train_y, encoder)

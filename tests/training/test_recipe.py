@@ -96,10 +96,12 @@ def test_a_search_and_a_given_setting_learn_the_same(make_sample, encoder, many)
 
 def test_fits_come_back_in_order(make_sample):
     sample = make_sample(200)
-    jobs = [(sample, LOGISTIC), (sample, DEFAULT)]
-    logistic, trees = fit_all(jobs, ())
+    half = np.arange(100)
+    logistic, trees = fit_all(sample, [(half, LOGISTIC), (None, DEFAULT)], ())
     assert not logistic.ensemble_.boosters
     assert trees.ensemble_.linear is None
+    alone = fit(sample.take(half), LOGISTIC, ()).decision_function(sample.X)
+    np.testing.assert_array_equal(logistic.decision_function(sample.X), alone)
 
 
 def test_thinning_keeps_whole_customers(make_sample):
@@ -109,13 +111,3 @@ def test_thinning_keeps_whole_customers(make_sample):
     assert 200 < len(rows) < 400
     assert set(np.bincount(sample.customer[rows])) <= {0, 10}
     assert len(thinned(sample, 1000)) == 1000
-
-
-def test_only_the_newest_rows_are_fitted_beyond_the_limit(make_sample, monkeypatch):
-    monkeypatch.setattr(recipe, "FIT_ROWS", 200)
-    sample = make_sample(600, dates=3)
-    old = sample.as_of < sample.as_of.max()
-    sample.y[old.to_numpy()] = 1.0  # were they seen, the rate would show
-    model = fit(sample, LOGISTIC, ())
-    rate = sample.y[~old.to_numpy()].mean()
-    assert model.predict_proba(sample.X)[:, 1].mean() == pytest.approx(rate, abs=0.05)

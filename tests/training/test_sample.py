@@ -81,6 +81,25 @@ def test_immature_dates_have_no_place(data):
     assert max(rows.keys["as_of"]) == datetime(2026, 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("limit", "dates"),
+    [
+        pytest.param(10**6, 9, id="all"),
+        pytest.param(250, 2, id="two"),
+        pytest.param(5, 1, id="one"),
+    ],
+)
+def test_of_many_rows_the_newest_dates_are_kept_whole(data, limit, dates):
+    rows, staged = data
+    known = rows.mature(staged.data_end)
+    at, y = rows.labelled(known, staged.data_end)
+    kept, answers = rows.newest(at, y, limit)
+    assert sorted(rows.keys["as_of"].iloc[kept].unique()) == known[-dates:]
+    expected = rows.labelled(known[-dates:], staged.data_end)
+    np.testing.assert_array_equal(kept, expected[0])
+    np.testing.assert_array_equal(answers, expected[1])
+
+
 def test_the_rule_sees_recency(data):
     rows, _ = data
     some = np.arange(50)
