@@ -36,7 +36,7 @@ LINEAR_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the linear part in a bl
 SEEDS = 3  # boosters averaged where rows are few, so that a draw of rows matters less
 FEW_ROWS = 10_000
 SEARCH_ROWS = 30_000  # settings are chosen on whole customers up to so many rows
-INNER = 5  # folds
+FOLDS, FEWER_FOLDS = 5, 3  # the fewer above `FEW_ROWS`
 WORKERS = 2  # fits side by side
 
 
@@ -79,7 +79,7 @@ def inner_folds(sample: Sample) -> Folds:
         Empty when there are too few events for two folds.
     """
     counts = [len(np.unique(sample.customer[sample.y == value])) for value in (0, 1)]
-    n = min(INNER, *counts)
+    n = min(FOLDS if len(sample) <= FEW_ROWS else FEWER_FOLDS, *counts)
     return list(customer_folds(sample.y, sample.customer, n)) if n >= 2 else []
 
 

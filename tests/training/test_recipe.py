@@ -58,6 +58,13 @@ def test_a_search_on_fewer_rows_leaves_the_calibration_to_all(make_sample, monke
     assert found.rows is None
 
 
+def test_folds_are_fewer_for_many_rows(make_sample, monkeypatch):
+    sample = make_sample(100)
+    assert len(inner_folds(sample)) == 5
+    monkeypatch.setattr(recipe, "FEW_ROWS", 99)
+    assert len(inner_folds(sample)) == 3
+
+
 def test_few_rows_are_learned_by_several_boosters(make_sample, encoder):
     sample = make_sample(300)
     choice = choose(sample, ())
