@@ -107,7 +107,7 @@ class TestLearning365:
         assert ends["occurred_at"].max() < pd.Timestamp(result.data_end)
 
     def test_renewals_due_in_the_test_period(self, example: Example, ask: Ask) -> None:
-        """README: n = 364, rate .330. Who is paid for beyond the window is due, and cannot leave."""
+        """README: n = 364, rate .330. Who is paid for beyond the window is due, cannot leave."""
         asked = """
         WITH due AS (
             SELECT DISTINCT customer_id AS who, occurred_at AS bought,
