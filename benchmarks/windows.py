@@ -39,7 +39,7 @@ from features.grid import Grid
 from features.reduce import Reduced, scan
 
 HERE = Path(__file__).parent
-MEMORY = "4GB"
+MEMORY = "12GB"
 THREADS = 2
 
 

@@ -1,7 +1,9 @@
 """The tables of one company on an engine: Ibis expressions, on DuckDB by default."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import gettempdir
 
 import ibis
 import ibis.expr.types as ir
@@ -41,15 +43,21 @@ class Tables(Mapping[str, ir.Table]):
         return table in self._tables and set(columns) <= set(self._tables[table].columns)
 
 
-def open_duckdb(memory_limit: str = "4GB", threads: int | None = None) -> ibis.BaseBackend:
-    """A DuckDB session in UTC that spills to disk beyond `memory_limit`."""
+def open_duckdb(memory_limit: str | None = None, threads: int | None = None) -> ibis.BaseBackend:
+    """A DuckDB session that spills to disk beyond `memory_limit`, half of the machine's if None."""
     connection = ibis.duckdb.connect()
-    connection.raw_sql(f"SET memory_limit = '{memory_limit}'")
+    connection.raw_sql(f"SET memory_limit = '{memory_limit or _half_of_memory()}'")
+    connection.raw_sql(f"SET temp_directory = '{Path(gettempdir(), 'retention-duckdb')}'")
     connection.raw_sql("SET preserve_insertion_order = false")
     hush(connection.con)
     if threads is not None:
         connection.raw_sql(f"SET threads = {threads}")
     return connection
+
+
+def _half_of_memory() -> str:
+    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return f"{pages * size // (2 << 20)}MiB"
 
 
 def open_tables(files: Mapping[str, Path], connection: ibis.BaseBackend | None = None) -> Tables:

@@ -106,9 +106,10 @@ def _aggregate(rows: ir.Table, measure: Measure) -> ir.Value:
 
 
 def _fetch(expression: ir.Table, names: Sequence[str], customers: pa.Array) -> Reduced:
-    """Read the grouped rows batch by batch into compact integers, sorted by customer."""
+    """The grouped rows as compact integers, sorted by customer."""
     parts: list[list[np.ndarray]] = []
-    for batch in expression.to_pyarrow_batches(chunk_size=1_000_000):
+    # Read whole, not streamed: DuckDB then groups on all cores, in a third of the time.
+    for batch in expression.to_pyarrow().to_batches(max_chunksize=1_000_000):
         code = pc.index_in(batch.column("customer_id").cast(pa.string()), value_set=customers)
         mine = np.asarray(code.is_valid())
         columns = [code.fill_null(-1), batch.column("interval"), batch.column("shown")]
@@ -123,13 +124,14 @@ def _sorted(parts: Sequence[Sequence[np.ndarray]], n_values: int) -> Reduced:
     if not parts:
         none = np.empty(0, np.int32)
         return Reduced(none, none, none, np.empty((0, n_values), np.int64))
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    order = np.argsort(columns[0], kind="stable")
-    customer, interval, shown = (column[order] for column in columns[:3])
-    values = np.empty((len(order), n_values), np.int64)
+    order = np.argsort(np.concatenate([part[0] for part in parts]), kind="stable")
+    customer, interval, shown = (
+        np.concatenate([part[place] for part in parts])[order] for place in range(3)
+    )
+    values = np.empty((n_values, len(order)), np.int64)
     for place in range(n_values):
-        values[:, place] = columns[3 + place][order]
-    return Reduced(customer, interval, shown, values)
+        np.take(np.concatenate([part[3 + place] for part in parts]), order, out=values[place])
+    return Reduced(customer, interval, shown, values.T)
 
 
 def integers(column: pa.Array) -> np.ndarray:
