@@ -32,11 +32,11 @@ from cases.windows_case import (
     plain_join,
 )
 
-import features.windows
 from features.declare import MEASURES
 from features.engine import open_duckdb, open_tables
 from features.grid import Grid
-from features.reduce import Reduced, scan
+from features.reduce import scan
+from features.windows import compute_windows
 
 HERE = Path(__file__).parent
 MEMORY = "12GB"
@@ -74,26 +74,19 @@ def ours(case: Case) -> dict[str, Any]:
     tables = open_tables({"usage": case.events}, open_duckdb(MEMORY, THREADS))
     ids = pa.array([f"c{number:07d}" for number in range(case.customers)], pa.string())
     grid = Grid.of(as_of_dates(case.dates), WINDOWS)
-    sql = ibis.to_sql(scan(tables["usage"], [MEASURES[name] for name in names], grid, ids))
-    (HERE / "sql" / "scan.sql").write_text(f"{sql}\n")
-    scanned: list[float] = []
-    reduce_events = features.windows.reduce_events
-
-    def timed(*given: Any) -> Reduced:
-        start = time.perf_counter()
-        found = reduce_events(*given)
-        scanned.append(time.perf_counter() - start)
-        return found
-
-    features.windows.reduce_events = timed
+    query = scan(tables["usage"], [MEASURES[name] for name in names], grid, ids)
+    (HERE / "sql" / "scan.sql").write_text(f"{ibis.to_sql(query)}\n")
+    start = time.perf_counter()
+    query.to_pyarrow()
+    scanned = time.perf_counter() - start
     customer = np.repeat(np.arange(case.customers), case.dates)
     as_of = np.tile(np.arange(case.dates), case.customers)
     wanted = {name: {(0, days) for days in WINDOWS} for name in names}
     start = time.perf_counter()
-    found = features.windows.compute_windows(tables, wanted, grid, ids, customer, as_of)
+    found = compute_windows(tables, wanted, grid, ids, customer, as_of)
     seconds = time.perf_counter() - start
     sums = {f"{name}_{days}d": float(v.sum()) for (name, (_, days)), v in found.items()}
-    return {"seconds": seconds, "scan": sum(scanned), "sums": sums, "columns": len(found)}
+    return {"seconds": seconds, "scan": scanned, "sums": sums, "columns": len(found)}
 
 
 def read(case: Case) -> dict[str, Any]:
@@ -135,7 +128,7 @@ def table(results: dict[str, dict[str, Any]], events: int, customers: int) -> st
         "",
         about,
         "",
-        "| part | seconds | of it scan | peak GB |",
+        "| part | seconds | the scan query alone | peak GB |",
         "|---|---:|---:|---:|",
     ]
     for name, found in results.items():

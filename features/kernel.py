@@ -8,7 +8,7 @@ from features.declare import EVER, Reduce
 from features.grid import Grid
 from features.reduce import Reduced
 
-BLOCK_BYTES = 256 << 20
+BLOCK_BYTES = 8 << 20  # of planes: so few customers that a block stays in the cache
 NEVER = np.iinfo(np.int64).min  # a `last` or `first` that has not happened
 _OPERATION: dict[Reduce, np.ufunc] = {"sum": np.add, "last": np.maximum, "first": np.minimum}
 _NOTHING: dict[Reduce, int] = {"sum": 0, "last": NEVER, "first": np.iinfo(np.int64).max}
@@ -126,6 +126,7 @@ def _fill(
     on_time = rows.shown == grid.shown[rows.interval]
     cube.fill(rows.customer[on_time], rows.interval[on_time], rows.values[on_time])
     late = np.flatnonzero(~on_time)
+    found = np.empty((len(windows), len(customer), rows.values.shape[1]), np.int64)
     for moment, pairs in groups(as_of, len(grid.as_of)):
         new = late[rows.shown[late] == moment]
         cube.add(rows.customer[new], rows.interval[new], rows.values[new])
@@ -135,9 +136,10 @@ def _fill(
             upper = int(grid.edge(np.array(moment), start))
             lower = None if end == EVER else int(grid.edge(np.array(moment), end))
             for kind, columns in cube.columns.items():
-                found = cube.read(kind, customer[pairs], lower, upper)
-                found[found == _NOTHING["first"]] = NEVER
-                out[number, columns[:, None], pairs] = found.T
+                place = pairs if len(cube.columns) == 1 else (pairs[:, None], columns)
+                found[number][place] = cube.read(kind, customer[pairs], lower, upper)
+    found[found == _NOTHING["first"]] = NEVER
+    out[:] = found.transpose(0, 2, 1)  # a block fits the cache: rows are written, columns read
 
 
 def distinct_counts(

@@ -145,9 +145,13 @@ def _scale(table: ir.Table, item: Measure) -> int:
 
 
 def _natural(found: np.ndarray, item: Measure, scale: int, moments: np.ndarray) -> np.ndarray:
+    """A column of the kernel's answer in its unit, in the same memory."""
+    natural = found.view(np.float64)
     if item.reduce in ("last", "first"):
-        return np.where(found == NEVER, np.nan, (moments - found) / DAY)
-    return found / scale if scale != 1 else found.astype(np.float64)
+        natural[:] = np.where(found == NEVER, np.nan, (moments - found) / DAY)
+    else:
+        natural[:] = found / scale
+    return natural
 
 
 def safe_ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:
