@@ -57,7 +57,7 @@ FROM (
           THEN DATE_TRUNC('DAY', "t0"."known_at")
           ELSE CAST(NULL AS TIMESTAMP(6))
         END AS "known_unit"
-      FROM "ibis_read_parquet_swfkmngnjbdfhfca7qkd7ooe4y" AS "t0"
+      FROM "ibis_read_parquet_hjx34f5anjfo5jb424iy2nwfna" AS "t0"
       WHERE
         "t0"."occurred_at" < MAKE_TIMESTAMP(2026, 10, 27, 0, 0, 0.0)
         AND "t0"."known_at" < MAKE_TIMESTAMP(2026, 10, 27, 0, 0, 0.0)
@@ -67,14 +67,14 @@ FROM (
         "t1"."unit" AS "at_unit",
         "t1"."interval",
         "t1"."shown" AS "at_shown"
-      FROM "ibis_pyarrow_memtable_mhab2276xnbbhemzbmc6gsgeky" AS "t1"
+      FROM "ibis_pyarrow_memtable_kunp2shk55exdmsowynzv6ev4u" AS "t1"
     ) AS "t4"
       ON "t7"."at_unit" = "t4"."at_unit"
     LEFT OUTER JOIN (
       SELECT
         "t1"."unit" AS "known_unit",
         "t1"."shown" AS "known_shown"
-      FROM "ibis_pyarrow_memtable_mhab2276xnbbhemzbmc6gsgeky" AS "t1"
+      FROM "ibis_pyarrow_memtable_kunp2shk55exdmsowynzv6ev4u" AS "t1"
     ) AS "t5"
       ON "t7"."known_unit" = "t5"."known_unit"
   ) AS "t8"
