@@ -6,9 +6,9 @@ import numpy as np
 
 from features.declare import EVER, Reduce
 from features.grid import Grid
-from features.reduce import Reduced
+from features.parallel import in_threads
+from features.reduce import Reduced, Rows
 
-BLOCK_BYTES = 8 << 20  # of planes: so few customers that a block stays in the cache
 NEVER = np.iinfo(np.int64).min  # a `last` or `first` that has not happened
 _OPERATION: dict[Reduce, np.ufunc] = {"sum": np.add, "last": np.maximum, "first": np.minimum}
 _NOTHING: dict[Reduce, int] = {"sum": 0, "last": NEVER, "first": np.iinfo(np.int64).max}
@@ -87,36 +87,29 @@ def window_values(
     int64 array of shape (n_windows, n_measures, n_pairs)
         `last` and `first` do not depend on the window's beginning; NEVER where there is none.
     """
-    n_intervals = len(grid.edges)
     out = np.empty((len(windows), len(kinds), len(customer)), np.int64)
-    size = max(1, BLOCK_BYTES // (n_intervals * max(len(kinds), 1) * 8))
-    n_customers = int(customer[-1]) + 1 if len(customer) else 0
-    for low in range(0, n_customers, size):
-        high = min(low + size, n_customers)
-        rows = slice(*np.searchsorted(reduced.customer, [low, high]))
-        pairs = slice(*np.searchsorted(customer, [low, high]))
-        cube = Cube(kinds, n_intervals, high - low)
-        _fill(
-            out[:, :, pairs],
-            cube,
-            Reduced(
-                reduced.customer[rows] - low,
-                reduced.interval[rows],
-                reduced.shown[rows],
-                reduced.values[rows],
-            ),
-            windows,
-            grid,
-            customer[pairs] - low,
-            as_of[pairs],
-        )
+
+    def work(low: int) -> None:
+        block = reduced.block(low)
+        pairs = slice(*np.searchsorted(customer, [low, low + reduced.size]))
+        block.customer[:] -= low
+        cube = Cube(kinds, len(grid.edges), reduced.size)
+        mine = customer[pairs] - low
+        _fill(out[:, :, pairs], cube, block, windows, grid, mine, as_of[pairs])
+
+    in_threads(work, _blocks(reduced, customer))
     return out
+
+
+def _blocks(reduced: Reduced, customer: np.ndarray) -> range:
+    """The first customer of every block, up to the last that is asked for."""
+    return range(0, int(customer[-1]) + 1 if len(customer) else 0, reduced.size)
 
 
 def _fill(
     out: np.ndarray,
     cube: Cube,
-    rows: Reduced,
+    rows: Rows,
     windows: Sequence[Window],
     grid: Grid,
     customer: np.ndarray,
@@ -124,12 +117,12 @@ def _fill(
 ) -> None:
     """Walk the as-ofs in order, letting late rows in as they become known."""
     on_time = rows.shown == grid.shown[rows.interval]
-    cube.fill(rows.customer[on_time], rows.interval[on_time], rows.values[on_time])
-    late = np.flatnonzero(~on_time)
+    prompt, late = rows[on_time], rows[~on_time]
+    cube.fill(prompt.customer, prompt.interval, prompt.values)
     found = np.empty((len(windows), len(customer), rows.values.shape[1]), np.int64)
     for moment, pairs in groups(as_of, len(grid.as_of)):
-        new = late[rows.shown[late] == moment]
-        cube.add(rows.customer[new], rows.interval[new], rows.values[new])
+        new = late[late.shown == moment]
+        cube.add(new.customer, new.interval, new.values)
         if not len(pairs):
             continue
         for number, (start, end) in enumerate(windows):
@@ -143,27 +136,49 @@ def _fill(
 
 
 def distinct_counts(
-    rows: Reduced, windows: Sequence[Window], grid: Grid, customer: np.ndarray, as_of: np.ndarray
+    reduced: Reduced,
+    windows: Sequence[Window],
+    grid: Grid,
+    customer: np.ndarray,
+    as_of: np.ndarray,
 ) -> np.ndarray:
     """Distinct values over every window for every pair; int64 of shape (n_windows, n_pairs)."""
-    value = rows.values[:, 0]
-    order = np.lexsort((value, rows.customer))
-    who, value = rows.customer[order], value[order]
-    interval, shown = rows.interval[order], rows.shown[order]
-    n_customers = int(customer.max()) + 1 if len(customer) else 0
     out = np.zeros((len(windows), len(customer)), np.int64)
+
+    def work(low: int) -> None:
+        block = reduced.block(low)
+        pairs = slice(*np.searchsorted(customer, [low, low + reduced.size]))
+        block.customer[:] -= low
+        _count(out[:, pairs], block, windows, grid, customer[pairs] - low, as_of[pairs])
+
+    in_threads(work, _blocks(reduced, customer))
+    return out
+
+
+def _count(
+    out: np.ndarray,
+    rows: Rows,
+    windows: Sequence[Window],
+    grid: Grid,
+    customer: np.ndarray,
+    as_of: np.ndarray,
+) -> None:
+    """Count, for one block, the values that are seen in each window, each once."""
+    rows = rows[np.lexsort((rows.values[:, 0], rows.customer))]
+    n_customers = int(customer.max()) + 1 if len(customer) else 0
     for moment, pairs in groups(as_of, len(grid.as_of)):
         if not len(pairs):
             continue
         for number, (start, end) in enumerate(windows):
-            inside = (shown <= moment) & (interval <= grid.edge(np.array(moment), start))
+            inside = rows.shown <= moment
+            inside &= rows.interval <= grid.edge(np.array(moment), start)
             if end != EVER:
-                inside &= interval > grid.edge(np.array(moment), end)
-            ids, values = who[inside], value[inside]
+                inside &= rows.interval > grid.edge(np.array(moment), end)
+            ids, values = rows.customer[inside], rows.values[inside, 0]
             fresh = np.ones(len(ids), bool)
             fresh[1:] = (ids[1:] != ids[:-1]) | (values[1:] != values[:-1])
-            out[number, pairs] = np.bincount(ids[fresh], minlength=n_customers)[customer[pairs]]
-    return out
+            seen = np.bincount(ids[fresh], minlength=n_customers)
+            out[number, pairs] = seen[customer[pairs]]
 
 
 def groups(as_of: np.ndarray, n_as_of: int) -> list[tuple[int, np.ndarray]]:

@@ -8,11 +8,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from features import kernel
+from features.declare import Reduce
 from features.errors import ProjectError
 from features.grid import DAY, Grid
 from features.kernel import NEVER, window_values
-from features.reduce import Reduced, integers
+from features.reduce import Reduced, Rows, integers
 
 AS_OF = [pd.Timestamp("2023-06-01"), pd.Timestamp("2023-07-01")]
 
@@ -47,7 +47,7 @@ class TestGrid:
             grid.lookup(int(grid.edges[0]))
 
 
-def brute(rows: Reduced, kind: str, window: tuple[int, int], grid: Grid, who: int, k: int) -> int:
+def brute(rows: Rows, kind: str, window: tuple[int, int], grid: Grid, who: int, k: int) -> int:
     """One cell of the answer, row by row."""
     start, end = window
     upper = grid.as_of[k] - start * DAY
@@ -63,18 +63,21 @@ def brute(rows: Reduced, kind: str, window: tuple[int, int], grid: Grid, who: in
 
 
 @pytest.mark.parametrize("kind", ["sum", "last", "first"])
-@pytest.mark.parametrize("block", [1, 256 << 20], ids=["a customer a block", "one block"])
-def test_windows_equal_row_by_row(kind: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel, "BLOCK_BYTES", block)
+@pytest.mark.parametrize("size", [1, 3, 100], ids=["a customer a block", "three", "one block"])
+@pytest.mark.parametrize("batch", [7, 100], ids=["many batches", "one batch"])
+def test_windows_equal_row_by_row(kind: Reduce, size: int, batch: int) -> None:
     rng = np.random.default_rng(5)
     grid = Grid.of([*AS_OF, pd.Timestamp("2023-09-01")], [7, 28, 56])
     cells = np.unique(rng.integers(0, [7, len(grid.edges)], size=(40, 2)), axis=0)
     customer, interval = cells.T
     late = np.minimum(grid.shown[interval] + rng.integers(0, 2, len(cells)), 2)
-    rows = Reduced(customer, interval, late, rng.integers(1, 1000, (len(cells), 1)))
+    rows = Rows(customer, interval, late, rng.integers(1, 1000, (len(cells), 1)))
+    rows = rows[rng.permutation(len(cells))]
+    batches = [rows[slice(k, k + batch)] for k in range(0, len(cells), batch)]
+    reduced = Reduced.of(batches, 8, size)
     who, as_of = (part.ravel() for part in np.meshgrid(np.arange(8), np.arange(3), indexing="ij"))
     windows = [(0, 0), (0, 28), (28, 56)] if kind == "sum" else [(0, 0)]
-    found = window_values(rows, [kind], windows, grid, who, as_of)  # type: ignore[list-item]
+    found = window_values(reduced, [kind], windows, grid, who, as_of)
     for number, window in enumerate(windows):
         meant = [
             brute(rows, kind, window, grid, int(w), int(k)) for w, k in zip(who, as_of, strict=True)

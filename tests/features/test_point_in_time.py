@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from random_company import Row, Rows, company, frames_of
 from test_oracle import grid_pairs, project
 
-from features import reduce
 from features.build import build_from
 from features.built import Built
 from features.engine import tables_of
@@ -121,11 +120,9 @@ def test_one_customer_alone_is_the_same_as_in_a_batch(name: str, batch: tuple[Ro
 
 @pytest.fixture(scope="module")
 def batch() -> tuple[Rows, Built]:
-    """A batch built as a large one is: customers picked after the scan."""
+    """All customers at once."""
     rows = company(21, DATES)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reduce, "FEW_CUSTOMERS", 0)
-        return rows, built_of(rows)
+    return rows, built_of(rows)
 
 
 def use(*moments: tuple[datetime, datetime | None]) -> Rows:
