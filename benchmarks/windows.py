@@ -2,8 +2,9 @@
 
     python benchmarks/windows.py [--events 50000000] [--customers 200000] [--folder DIR]
 
-Each part runs in a process of its own, so that its peak memory is its own. The sums of all 48
-columns must be the same in both. The SQL of both sides is kept in `benchmarks/sql/`.
+Each part runs twice, each time in a process of its own, so that its peak memory is its own; the
+shorter time and the larger peak count. The sums of all 48 columns must be the same in both. The
+SQL of both sides is kept in `benchmarks/sql/`.
 """
 
 import argparse
@@ -41,6 +42,7 @@ from features.windows import compute_windows
 HERE = Path(__file__).parent
 MEMORY = "12GB"
 THREADS = 2
+RUNS = 2
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,15 @@ PARTS = {"read": read, "baseline": baseline, "ours": ours}
 
 
 def run(part: str, events: Path, customers: int, count: int) -> dict[str, Any]:
-    """One part in a process of its own, with its peak memory."""
+    """One part in processes of its own: the shortest times, the largest memory."""
     command = [sys.executable, __file__, "--part", part, "--dates", str(count)]
     command += ["--file", str(events), "--customers", str(customers)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    answers: list[dict[str, Any]] = [
+        json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        for _ in range(RUNS)
+    ]
+    least = {key: min(a[key] for a in answers) for key in ("seconds", "scan") if key in answers[0]}
+    return answers[0] | least | {"peak": max(a["peak"] for a in answers)}
 
 
 def table(results: dict[str, dict[str, Any]], events: int, customers: int) -> str:

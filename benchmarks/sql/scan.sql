@@ -59,7 +59,7 @@ FROM (
           THEN DATE_TRUNC('DAY', "t0"."known_at")
           ELSE CAST(NULL AS TIMESTAMP(6))
         END AS "known_unit"
-      FROM "ibis_read_parquet_wv26s3lf5vgl3fqqwzgpqiahka" AS "t0"
+      FROM "ibis_read_parquet_xsgtrrx2fng43khq33ia6bktje" AS "t0"
       WHERE
         "t0"."occurred_at" < MAKE_TIMESTAMP(2026, 10, 27, 0, 0, 0.0)
         AND "t0"."known_at" < MAKE_TIMESTAMP(2026, 10, 27, 0, 0, 0.0)
@@ -69,17 +69,17 @@ FROM (
         "t2"."unit" AS "at_unit",
         "t2"."interval",
         "t2"."shown" AS "at_shown"
-      FROM "ibis_pyarrow_memtable_lugcnfolsrcrdpo3bpoa7vlcha" AS "t2"
+      FROM "ibis_pyarrow_memtable_opfty4iv7naapjkvsbf4y2nw2q" AS "t2"
     ) AS "t6"
       ON "t9"."at_unit" = "t6"."at_unit"
     LEFT OUTER JOIN (
       SELECT
         "t2"."unit" AS "known_unit",
         "t2"."shown" AS "known_shown"
-      FROM "ibis_pyarrow_memtable_lugcnfolsrcrdpo3bpoa7vlcha" AS "t2"
+      FROM "ibis_pyarrow_memtable_opfty4iv7naapjkvsbf4y2nw2q" AS "t2"
     ) AS "t7"
       ON "t9"."known_unit" = "t7"."known_unit"
-    INNER JOIN "ibis_pyarrow_memtable_qfezwr7z7bcoxgtnkjw4j5352a" AS "t3"
+    INNER JOIN "ibis_pyarrow_memtable_3zgphhabhzaltfum2f3drny2cy" AS "t3"
       ON "t9"."customer_id" = "t3"."customer_id"
   ) AS "t10"
 ) AS "t11"
