@@ -2,21 +2,18 @@
 
 import json
 import logging
-import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, redirect_stdout
+from collections.abc import Iterable
+from contextlib import closing, redirect_stdout
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from typer.exceptions import TyperException
 
+from features.console import print_table, progress_bar
 from features.errors import RetentionError, SourceError
 from features.project import Project, load_project
 
@@ -83,7 +80,7 @@ def simulate(
     """Write the tables of a company whose true risks are known, with a project file."""
     from simulation.company import simulate as write
 
-    with _bar("Simulating") as say:
+    with progress_bar("Simulating") as say:
         write(out, customers=customers, months=months, seed=seed, progress=say)
     _say(f"{customers:,} customers over {months} months are in {out}")
 
@@ -156,7 +153,7 @@ def features(
     from features.catalogue import CATALOGUE
     from features.catalogue_page import COLUMNS, catalogue_page, feature_row
 
-    _print(COLUMNS, map(feature_row, CATALOGUE.values()))
+    print_table(COLUMNS, map(feature_row, CATALOGUE.values()))
     if write:
         CATALOGUE_PAGE.write_text(catalogue_page(CATALOGUE.values()), encoding="utf-8")
         _say(f"{CATALOGUE_PAGE} is written")
@@ -183,35 +180,11 @@ def _say(*lines: str) -> None:
         typer.echo(line)
 
 
-@contextmanager
-def _bar(title: str) -> Iterator[Callable[[str], None]]:
-    """A progress bar on stderr; a text with `3 of 12` in it fills the bar."""
-    shown = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-    screen = Console(stderr=True)
-    with Progress(*shown, console=screen, transient=True, disable=not screen.is_terminal) as bars:
-        task = bars.add_task(title, total=None)
-
-        def say(text: str) -> None:
-            count = re.search(r"([\d,]+) of ([\d,]+)", text)
-            done, total = (int(n.replace(",", "")) for n in count.groups()) if count else (0, None)
-            bars.update(task, description=f"{title}: {text}", completed=done, total=total)
-
-        yield say
-
-
-def _print(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table on stdout; whole lines when that is not a terminal."""
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False).print(table)
-
-
 def _stage(project: Project) -> "Staged":
     """Read all sources; what has not changed is not built again later."""
     from features.staging import stage
 
-    with _bar("Reading tables") as say:
+    with progress_bar("Reading tables") as say:
         return stage(project, progress=say)
 
 
@@ -224,7 +197,7 @@ def _check(project: Project) -> "Staged":
     except SourceError as error:
         _say(*error.lines)
         raise
-    _print(TABLE_COLUMNS, table_rows(staged))
+    print_table(TABLE_COLUMNS, table_rows(staged))
     _say(*remarks(staged))
     return staged
 
@@ -235,9 +208,9 @@ def _build(staged: "Staged") -> None:
     from features.summary import FRAME_COLUMNS, frame_row
 
     targets = staged.project.targets
-    with _bar("Building features") as say:
+    with progress_bar("Building features") as say:
         rows = [frame_row(name, frame(staged, name, progress=say)) for name in targets]
-    _print(FRAME_COLUMNS, rows)
+    print_table(FRAME_COLUMNS, rows)
 
 
 def _train(staged: "Staged", names: Iterable[str], *, as_json: bool = False) -> None:
@@ -246,13 +219,15 @@ def _train(staged: "Staged", names: Iterable[str], *, as_json: bool = False) -> 
     from training.train import train as learn
 
     project, registry = staged.project, _registry(staged.project)
-    with redirect_stdout(sys.stderr), _bar("Training") as say:
+    with redirect_stdout(sys.stderr), progress_bar("Training") as say:
         found = {n: learn(project, staged, n, registry=registry, progress=say) for n in names}
     reports = {name: report.as_json() for name, report in found.items()}
     if as_json:
         _say(json.dumps({"targets": reports}, indent=1))
     else:
-        _print(SUMMARY_COLUMNS, (summary_row(name, report) for name, report in reports.items()))
+        print_table(
+            SUMMARY_COLUMNS, (summary_row(name, report) for name, report in reports.items())
+        )
         _say(*(f"{name}: {report['reason']}" for name, report in reports.items()))
 
 
@@ -266,12 +241,12 @@ def _score(staged: "Staged", as_of: datetime | None = None, csv: Path | None = N
     project = staged.project
     registry = _registry(project)
     store = Store.for_project(project, _settings(project).store_url)
-    with closing(store), _bar("Scoring") as say:
+    with closing(store), progress_bar("Scoring") as say:
         store.migrate()
         done = publish(project, staged, as_of=as_of, store=store, registry=registry, progress=say)
         if csv:
             write_csv(store, project.name, csv)
-    _print(SUMMARY_COLUMNS, map(summary_row, done.targets))
+    print_table(SUMMARY_COLUMNS, map(summary_row, done.targets))
 
 
 def _registry(project: Project) -> "Registry":

@@ -38,7 +38,7 @@ HOMES = {
     "altair": ("*/charts.py",),
     "vl_convert": ("*/charts.py", "serving/"),
     "typer": ("retention.py",),
-    "rich": ("retention.py",),
+    "rich": ("features/console.py",),
     "uvicorn": ("serving/",),
 }
 PORTABLE = {"lightgbm", "numpy", "mlflow", "pandas"}  # pandas comes with mlflow
