@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from features.project import Project
-from features.sources import literal, quote
+from features.sources_raw import literal, quote
 from features.tables import (
     INTERVALS,
     PAYMENT_STATUSES,

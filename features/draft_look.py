@@ -7,16 +7,9 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from features.sources import (
-    DELIMITERS,
-    PARQUET_SUFFIXES,
-    TEXT_SUFFIXES,
-    WHITESPACE,
-    first_line,
-    literal,
-    quote,
-    read_header,
-)
+from features.sources_files import PARQUET_SUFFIXES
+from features.sources_raw import literal, quote
+from features.sources_text import DELIMITERS, TEXT_SUFFIXES, WHITESPACE, first_line, read_header
 from features.sources_types import ISO_MOMENT, ISO_OFFSET
 
 SAMPLE = 50_000  # rows

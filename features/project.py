@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from features.errors import ProjectError, UnknownTargetError
 from features.project_checks import check_project, choice, settings_at
+from features.vendors import expand
 
 RevenueModel = Literal["subscription", "membership", "freemium", "contract", "consumption"]
 TargetKind = Literal[
@@ -34,10 +35,21 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Source(_Section):
-    """One file, or glob of files, mapped onto one canonical table."""
+class Connection(_Section):
+    """A database that sources name; its secrets come from the environment only."""
 
-    file: str
+    url: str  # any Ibis URL, or a SQLite or DuckDB file; `${NAME}` is read from the environment
+
+
+class Source(_Section):
+    """Files, or a table of a connection, mapped onto one canonical table."""
+
+    file: str | None = None  # or a glob of files
+    inputs: dict[str, str] = {}  # name -> file or glob, joined by `query` in place of `file`
+    connection: str | None = None  # a name of [connections], with `relation` or `query`
+    relation: str | None = None  # a table or view of the connection, `schema.name` where needed
+    query: str | None = None  # SQL over the names of `inputs`, or on the connection
+    loaded_at: str | None = None  # column: only rows with a greater value are read by the next run
     columns: dict[str, str] = {}  # canonical column -> column of the file
     constants: dict[str, str | int | float | bool] = {}  # canonical column -> value
     expressions: dict[str, str] = {}  # canonical column -> SQL over the columns of the file
@@ -51,6 +63,13 @@ class Source(_Section):
     date_format: str | None = None  # strptime, for dates that are not YYYY-MM-DD
     delimiter: str | None = None  # guessed from the header; "whitespace": one or more blanks
     header: bool = True
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for messages: the file, or the relation of a connection."""
+        if self.connection is not None:
+            return f"{self.connection}: {self.relation or 'query'}"
+        return self.file if self.file is not None else ", ".join(self.inputs.values())
 
 
 class AsOf(_Section):
@@ -140,6 +159,7 @@ class Project(_Section):
     timezone: str = "UTC"
     data: str = "."
     data_end: Moment | None = None
+    connections: dict[str, Connection] = {}
     sources: dict[str, list[Source]]
     targets: dict[str, Target]
     exclude: list[str] = []
@@ -214,6 +234,8 @@ def load_project(path: Path | str, data: Path | str | None = None) -> Project:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProjectError(f"{path}: not valid TOML: {error}") from None
+    if "source" in raw:
+        raw = expand(raw, path.parent)
     overrides = {"data": str(Path(data).resolve())} if data is not None else {}
     try:
         return Project.model_validate(raw | overrides | {"path": path.resolve()})
@@ -223,6 +245,7 @@ def load_project(path: Path | str, data: Path | str | None = None) -> Project:
 
 _SECTIONS: Mapping[str, type[BaseModel]] = {
     "": Project,
+    "connections.*": Connection,
     "sources.*.*": Source,
     "targets.*": Target,
     "targets.*.as_of": AsOf,

@@ -1,8 +1,10 @@
 """What a project file can get wrong beyond its types: one line with the key and the choice."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from features.tables import TABLES
@@ -10,6 +12,8 @@ from features.tables import TABLES
 if TYPE_CHECKING:
     from features.project import Project, Source, Target
 
+_REFERENCE = re.compile(r"\$\{\w+\}")
+_SECRET = re.compile(r"pass|pwd|secret|token|key|credential", re.IGNORECASE)
 PERIOD_COLUMNS = ("starts_at", "ends_at")
 
 
@@ -24,6 +28,8 @@ def choice(came: str, allowed: Iterable[str]) -> str:
 def check_project(project: "Project") -> None:
     """Hold the parts of a project against each other; ValueError with the first fault."""
     _check_zone(project.timezone)
+    for name, connection in project.connections.items():
+        check_url(f"connections.{name}.url", connection.url)
     for table, sources in project.sources.items():
         if table not in TABLES:
             raise ValueError(f"sources.{table} is not a table; {choice(table, TABLES)}")
@@ -31,6 +37,7 @@ def check_project(project: "Project") -> None:
             raise ValueError(f"sources.{table} is empty; give it a file or leave it out")
         for position, source in enumerate(sources):
             number = f"[{position}]" if len(sources) > 1 else ""
+            _check_origin(f"sources.{table}{number}", source, project.connections)
             _check_source(f"sources.{table}{number}", table, source)
     if not {"customers", "snapshots"} & set(project.sources):
         raise ValueError(
@@ -50,6 +57,39 @@ def _check_zone(name: str) -> None:
         raise ValueError(
             f"timezone: {name!r} is not an IANA time zone such as 'Europe/Berlin'{hint}"
         ) from None
+
+
+def _check_origin(key: str, source: "Source", connections: Mapping[str, object]) -> None:
+    """One place that the rows come from, and whole: a file, inputs or a connection."""
+    given = [name for name in ("file", "inputs", "connection") if getattr(source, name)]
+    if len(given) != 1:
+        came = " and ".join(given) or "none of them"
+        raise ValueError(f"{key}: give it file, or inputs with query, or connection; got {came}")
+    (origin,) = given
+    if source.connection is not None and source.connection not in connections:
+        known = choice(source.connection, connections) if connections else "none is declared"
+        raise ValueError(f"{key}.connection: no [connections.{source.connection}]; {known}")
+    if source.connection is not None and (source.relation is None) == (source.query is None):
+        raise ValueError(f"{key}: a connection needs either relation or query")
+    if source.relation is not None and source.connection is None:
+        raise ValueError(f"{key}.relation: is for a connection; got {origin}")
+    if source.inputs and source.query is None:
+        raise ValueError(f"{key}: inputs need a query that joins them")
+    if source.query is not None and origin == "file":
+        raise ValueError(f"{key}.query: is for inputs or a connection; got file")
+
+
+def check_url(key: str, url: str) -> None:
+    """Refuse a secret in clear; the text never shows it."""
+    parts = urlsplit(url)
+    user, _, _ = parts.netloc.rpartition("@")
+    secrets = [user.partition(":")[2]] if ":" in user else []
+    secrets += [value for name, value in parse_qsl(parts.query) if _SECRET.search(name)]
+    if any(not _REFERENCE.fullmatch(secret) for secret in secrets):
+        raise ValueError(
+            f"{key}: holds a secret in clear; write ${{NAME}} in its place and set NAME in the"
+            " environment"
+        )
 
 
 def _check_source(key: str, table: str, source: "Source") -> None:
@@ -109,7 +149,7 @@ def settings_at(sections: Mapping[str, Any], location: tuple[Any, ...]) -> list[
     """Names of the settings that stand beside a misspelt one."""
     path = ".".join("*" if isinstance(part, int) else str(part) for part in location[:-1])
     parts = path.split(".") if path else []
-    if parts[:1] in (["sources"], ["targets"]) and len(parts) > 1:
+    if parts[:1] in (["connections"], ["sources"], ["targets"]) and len(parts) > 1:
         parts[1] = "*"
     section = sections.get(".".join(parts))
     return [name for name in section.model_fields if name != "path"] if section else []

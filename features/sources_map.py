@@ -8,7 +8,7 @@ from duckdb import DuckDBPyConnection
 from features.errors import SourceError
 from features.project import Source
 from features.project_checks import PERIOD_COLUMNS
-from features.sources import RawSource, literal, missing_column, quote
+from features.sources_raw import RawSource, literal, missing_column, quote
 from features.sources_sql import Prepared, guess_types, prepare, type_of, used_columns
 from features.sources_types import PHYSICAL, Reading, cast, is_number, is_text, mistyped, present
 from features.tables import TABLES

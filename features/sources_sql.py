@@ -8,7 +8,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection, Error
 
 from features.errors import SourceError
-from features.sources import ROW_NUMBERS, RawSource, missing_column, quote
+from features.sources_raw import ROW_NUMBERS, RawSource, missing_column, quote
 from features.sources_types import present
 
 _SHAPES = {  # what a text must look like, since a cast would round 1.25 to a whole number

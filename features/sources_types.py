@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from features.errors import SourceError
-from features.sources import literal
+from features.sources_raw import literal
 
 ISO_MOMENT = r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 ISO_OFFSET = r"\s?(Z|UTC|[+-]\d{2}(:?\d{2})?)"

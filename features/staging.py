@@ -197,7 +197,7 @@ def _unused(mapped: list[Mapped]) -> dict[str, tuple[str, ...]]:
     """Columns of each file that none of its sources uses, by file."""
     unused: dict[str, tuple[str, ...]] = {}
     for one in mapped:
-        file = one.raw.source.file
+        file = one.raw.source.origin
         others = unused.get(file, one.unused)
         unused[file] = tuple(column for column in one.unused if column in others)
     return {file: columns for file, columns in unused.items() if columns}
@@ -206,7 +206,7 @@ def _unused(mapped: list[Mapped]) -> dict[str, tuple[str, ...]]:
 def signature(project: Project) -> str:
     """Changes when the part of a project that staging reads changes."""
     parts = project.model_dump_json(
-        include={"sources", "timezone", "data_end", "currency", "limits"}
+        include={"connections", "sources", "timezone", "data_end", "currency", "limits"}
     )
     labels = sorted(t.label for t in project.targets.values() if t.label is not None)
     text = json.dumps([FORMAT, parts, labels, str(project.data_folder)])

@@ -8,8 +8,8 @@ from duckdb import DuckDBPyConnection, Error
 from features.checks import Finding, RowCount, domain_fault, finding, future_fault
 from features.errors import SourceError
 from features.project import Project
-from features.sources import quote
 from features.sources_map import Mapped
+from features.sources_raw import quote
 from features.tables import TABLES, Table
 
 EXAMPLES = 3

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from features.sources import literal, quote
+from features.sources_raw import literal, quote
 from features.staging_table import StagingTable
 
 
