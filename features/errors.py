@@ -8,6 +8,7 @@ RetentionError                 base: one plain sentence, exit code 1 on the comm
 |- UnfitDataError              the data cannot teach this target; says what is missing, by how much
 |- LeakError                   a training knows what it could not have known; names the proof
 |- ModelNotFoundError          no registered or promoted model under that name
+|- RegistryError               the MLflow address of models is wrong, or does not answer
 |- CustomerNotFoundError       no such customer in the current scoring run
 |- StoreError                  the operational store is missing, old or unreachable
 """
@@ -58,6 +59,10 @@ class LeakError(RetentionError):
 
 class ModelNotFoundError(RetentionError):
     """Nothing is registered, or nothing was promoted, under that name."""
+
+
+class RegistryError(RetentionError):
+    """The registry of models cannot be used; names the address, never its credentials."""
 
 
 class CustomerNotFoundError(RetentionError):

@@ -19,21 +19,25 @@ from mlflow.entities import LoggedModel, Metric, Param, RunInfo
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.pyfunc import save_model
+from mlflow.store.db import utils as mlflow_databases
 from mlflow.types import ColSpec, Schema
 from pandas import DataFrame
 
-from features.errors import ModelNotFoundError
+from features.errors import ModelNotFoundError, RegistryError
 from features.project import Project
 from models import portable
 from models.charts import Chart, write_chart
 from models.fitted import Fitted
 from models.loaded import LoadedModel
 from models.portable import PortableModel
+from models.tracking import fault, quiet, shown
 
 __all__ = ["CHALLENGER", "CHAMPION", "LoadedModel", "Registry"]
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 REQUIREMENTS = ("lightgbm", "mlflow", "numpy", "pandas")
+FIRST_TRIES = 3  # where MLflow would try for minutes (a server) or for an hour (a database)
+FIRST_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
 
 
 class Registry:
@@ -45,6 +49,11 @@ class Registry:
         An MLflow tracking server, or `sqlite:///PATH`.
     artifacts : Path, optional
         Where a tracking file keeps its artifacts; a server decides for itself.
+
+    Raises
+    ------
+    RegistryError
+        At the first question, if nothing there answers.
     """
 
     def __init__(self, tracking_uri: str, artifacts: Path | None = None) -> None:
@@ -54,8 +63,15 @@ class Registry:
     @cached_property
     def _client(self) -> MlflowClient:
         """Made at the first question: a new tracking file takes seconds to lay out."""
-        with _quiet():
-            return MlflowClient(self.tracking_uri, self.tracking_uri)
+        address = self.tracking_uri
+        try:
+            with quiet(logging.CRITICAL), _few_tries():
+                client = MlflowClient(address, address)
+                client.search_registered_models(max_results=1)
+        except Exception as error:  # noqa: BLE001 - MLflow passes on whatever its stores raise
+            said = f"the model registry {shown(address)} cannot be used: {fault(error, address)}"
+            raise RegistryError(said) from None  # the cause may spell out the password
+        return client
 
     @classmethod
     def for_project(cls, project: Project) -> Self:
@@ -95,7 +111,7 @@ class Registry:
         """
         tags = {k: str(v) for k, v in (tags or {}).items()}
         grade = card_extra.get("grade")
-        with _quiet(), tempfile.TemporaryDirectory() as folder, self._run(name, tags) as run:
+        with quiet(), tempfile.TemporaryDirectory() as folder, self._run(name, tags) as run:
             self._numbers(run, params, metrics)
             self._client.log_dict(run.run_id, {"features": fitted.encoder.names}, "features.json")
             for chart_name, chart in (charts or {}).items():
@@ -162,7 +178,7 @@ class Registry:
 
     def promote(self, name: str, version: int) -> None:
         """Make a version the champion; it is no longer the challenger."""
-        with _quiet():
+        with quiet():
             self._client.set_registered_model_alias(name, CHAMPION, str(version))
             if self._aliased(name, CHALLENGER) == version:
                 self._client.delete_registered_model_alias(name, CHALLENGER)
@@ -196,7 +212,7 @@ class Registry:
         except MlflowException as error:
             _raise_unless_missing(error)
             raise ModelNotFoundError(f"no version {version} of model {name!r}") from None
-        with _quiet(), tempfile.TemporaryDirectory() as folder:
+        with quiet(), tempfile.TemporaryDirectory() as folder:
             path = download_artifacts(
                 f"{found.source}/artifacts/model",
                 dst_path=folder,
@@ -267,14 +283,15 @@ def _raise_unless_missing(error: MlflowException) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """MLflow's chatter held back: only warnings are said."""
-    loggers = [logging.getLogger(name) for name in ("mlflow", "alembic")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
+def _few_tries() -> Iterator[None]:
+    """MLflow gives up soon; what the environment says of its patience stands."""
+    ours = {name: value for name, value in FIRST_PATIENCE.items() if name not in os.environ}
+    tries = mlflow_databases.MAX_RETRY_COUNT
+    os.environ.update(ours)
+    mlflow_databases.MAX_RETRY_COUNT = FIRST_TRIES
     try:
         yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        mlflow_databases.MAX_RETRY_COUNT = tries
+        for name in ours:
+            del os.environ[name]

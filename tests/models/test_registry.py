@@ -2,20 +2,25 @@
 
 import json
 import math
+import os
 import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
+from mlflow.store.db import utils as mlflow_databases
 
-from features.errors import ModelNotFoundError, UnfitDataError, UnknownFeatureError
+from features.errors import ModelNotFoundError, RegistryError, UnfitDataError, UnknownFeatureError
 from features.project import Project
 from models.calibrate import Calibration
 from models.charts import calibration_chart, lift_chart, top_features_chart
 from models.fitted import Fitted
 from models.registry import Registry
+from models.tracking import shown
 
 NAME = "acme.churn"
 SOURCES = {"customers": [{"file": "c.csv"}], "orders": [{"file": "o.csv"}]}
@@ -46,6 +51,25 @@ def first(registry, small_fitted, small_frame, small_labels):
 def other(registry):
     """A registry at the same address, as another process has."""
     return Registry(registry.tracking_uri)
+
+
+@pytest.fixture
+def http_server():
+    """The address of a server that is there and knows nothing of MLflow."""
+
+    class Stranger(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing on stderr."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def test_a_new_version_is_the_challenger_and_no_champion_yet(registry, first):
@@ -181,6 +205,71 @@ def test_a_project_keeps_its_own_file_unless_the_environment_names_a_server(tmp_
     elsewhere = f"sqlite:///{tmp_path / 'elsewhere.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", elsewhere)
     assert Registry.for_project(project).tracking_uri == elsewhere
+
+
+class TestAnAddressThatFails:
+    """One line at the first question, soon, with the address and without its password."""
+
+    def line(self, address: str, capfd: pytest.CaptureFixture[str]) -> str:
+        with pytest.raises(RegistryError) as caught:
+            Registry(address).champion_version(NAME)
+        assert caught.value.__suppress_context__  # the cause would print the password
+        assert capfd.readouterr() == ("", "")
+        said = str(caught.value)
+        assert "\n" not in said
+        return said
+
+    @pytest.mark.parametrize("password", ["secret", "secret/secret", "se:cret"])
+    def test_a_server_that_does_not_answer(self, capfd, monkeypatch, password):
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # else a few seconds
+        said = self.line(f"http://somebody:{password}@127.0.0.1:9", capfd)
+        assert said.startswith("the model registry http://127.0.0.1:9 cannot be used: ")
+        assert "cret" not in said
+
+    def test_a_server_of_another_kind(self, capfd, http_server):
+        said = self.line(http_server, capfd)
+        assert said.startswith(f"the model registry {http_server} cannot be used: ")
+        assert "404" in said
+
+    def test_a_database_that_does_not_answer(self, capfd):
+        said = self.line("postgresql://somebody:secret@127.0.0.1:9/mlflow?password=secret", capfd)
+        assert said.startswith("the model registry postgresql://127.0.0.1:9/mlflow cannot be used")
+        assert "secret" not in said
+
+    def test_a_folder_in_place_of_a_file(self, capfd, tmp_path):
+        said = self.line(f"sqlite:///{tmp_path}", capfd)
+        assert said.endswith(f"sqlite:///{tmp_path} cannot be used: unable to open database file")
+
+    def test_a_folder_that_cannot_be_made(self, capfd, tmp_path):
+        (tmp_path / "file").touch()
+        said = self.line(f"sqlite:///{tmp_path}/file/mlflow.db", capfd)
+        assert f"sqlite:///{tmp_path}/file/mlflow.db cannot be used: " in said
+
+    def test_a_kind_that_mlflow_does_not_know(self, capfd):
+        said = self.line("nonsense://somebody:secret@there", capfd)
+        assert "nonsense://there cannot be used" in said
+        assert "secret" not in said
+
+    def test_mlflow_is_as_patient_as_before_afterwards(self, tmp_path):
+        before = (dict(os.environ), mlflow_databases.MAX_RETRY_COUNT)
+        with pytest.raises(RegistryError):
+            Registry(f"sqlite:///{tmp_path}").versions(NAME)
+        assert (dict(os.environ), mlflow_databases.MAX_RETRY_COUNT) == before
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("sqlite:////srv/a@b/mlflow.db", "sqlite:////srv/a@b/mlflow.db"),
+        ("https://ml.example/path?token=secret", "https://ml.example/path"),
+        ("https://who:sec@ret@ml.example", "https://ml.example"),
+        ("https://who:sec?ret@ml.example", "https://..."),
+        ("https://who:s@ec#ret@ml.example", "https://..."),
+        ("databricks", "databricks"),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(address, expected):
+    assert shown(address) == expected
 
 
 def test_an_example_row_is_made_of_typical_values(registry, first, small_fitted):
