@@ -74,7 +74,7 @@ def build_from(
         if measure in available_measures(tables):
             wanted.setdefault(measure, set()).add(window)
     offsets = {days for windows in wanted.values() for window in windows for days in window}
-    grid = Grid.of(keys["as_of"].unique(), offsets)
+    grid = Grid.of(keys["as_of"].unique(), offsets, project.timezone)
     codes = pd.Index(keys["customer_id"].unique()).sort_values()
     customer = codes.get_indexer(keys["customer_id"]).astype(np.int64)
     as_of = np.searchsorted(grid.as_of, keys["as_of"].to_numpy().astype(np.int64))

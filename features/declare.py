@@ -9,8 +9,13 @@ import ibis.expr.types as ir
 import numpy as np
 
 Kind = Literal["number", "category"]
-Reduce = Literal["sum", "days", "distinct", "last", "first"]
+Reduce = Literal[
+    "sum", "days", "distinct", "last", "first", "latest",
+    "streak", "longest_streak", "gap_mean", "gap_sd", "gap_max",
+]  # fmt: skip
 EVER = 0  # a window without a beginning
+MOMENTARY = ("last", "first", "latest")  # of all time, without windows
+NULL_IF_NONE = (*MOMENTARY, "gap_mean", "gap_sd", "gap_max")
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,14 @@ class Feature:
 class Measure:
     """What one row of an event table contributes, and how rows combine over a window.
 
-    `contributes` maps the table to a boolean (which rows count), a number or decimal (what each row
-    adds) or, for `distinct`, to the value counted. `last` and `first` give days since such a row.
+    `contributes` maps the table to what each row gives; a null counts as no row.
+
+    - sum: a boolean (which rows count), a number or decimal (what each adds)
+    - last, first: a boolean; days since such a row
+    - latest: a number or decimal; that of the last row
+    - distinct: any value; how many differ
+    - days, streak, longest_streak, gap_mean, gap_sd, gap_max: `table.day`, the local date; how many
+      days, the run of days up to the as-of, the longest run, days between such days
     """
 
     name: str
@@ -72,7 +83,7 @@ class Measure:
         """One feature per window, in order; a `last` or `first` measure is one itself."""
         if self.hidden:
             return []
-        if self.reduce in ("last", "first"):
+        if self.reduce in MOMENTARY:
             return [self.feature]
         return [self._windowed(days) for days in self.windows]
 
@@ -118,7 +129,7 @@ def measure(
 
     def register(function: Callable[[ir.Table], ir.Value]) -> Callable[[ir.Table], ir.Value]:
         (table,) = inspect.signature(function).parameters
-        nothing = None if reduce in ("last", "first") else empty
+        nothing = None if reduce in NULL_IF_NONE else empty
         feature = Feature(
             name=function.__name__,
             family=_family(function),

@@ -1,6 +1,6 @@
 """The dense half of the window engine: cumulative sums over intervals, differences at the edges."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -89,21 +89,24 @@ def window_values(
     """
     out = np.empty((len(windows), len(kinds), len(customer)), np.int64)
 
-    def work(low: int) -> None:
-        block = reduced.block(low)
-        pairs = slice(*np.searchsorted(customer, [low, low + reduced.size]))
-        block.customer[:] -= low
+    def work(rows: Rows, mine: slice, code: np.ndarray) -> None:
         cube = Cube(kinds, len(grid.edges), reduced.size)
-        mine = customer[pairs] - low
-        _fill(out[:, :, pairs], cube, block, windows, grid, mine, as_of[pairs])
+        _fill(out[:, :, mine], cube, rows, windows, grid, code, as_of[mine])
 
-    in_threads(work, _blocks(reduced, customer))
+    by_block(work, reduced, customer)
     return out
 
 
-def _blocks(reduced: Reduced, customer: np.ndarray) -> range:
-    """The first customer of every block, up to the last that is asked for."""
-    return range(0, int(customer[-1]) + 1 if len(customer) else 0, reduced.size)
+def by_block(
+    work: Callable[[Rows, slice, np.ndarray], None], reduced: Reduced, customer: np.ndarray
+) -> None:
+    """Call `work` for every block of customers: its rows, its pairs, and the codes of those."""
+
+    def one(low: int) -> None:
+        mine = slice(*np.searchsorted(customer, [low, low + reduced.size]))
+        work(reduced.block(low), mine, customer[mine] - low)
+
+    in_threads(one, reduced.blocks(customer))
 
 
 def _fill(
@@ -126,59 +129,13 @@ def _fill(
         if not len(pairs):
             continue
         for number, (start, end) in enumerate(windows):
-            upper = int(grid.edge(np.array(moment), start))
-            lower = None if end == EVER else int(grid.edge(np.array(moment), end))
+            upper = grid.edge(moment, start)
+            lower = None if end == EVER else grid.edge(moment, end)
             for kind, columns in cube.columns.items():
                 place = pairs if len(cube.columns) == 1 else (pairs[:, None], columns)
                 found[number][place] = cube.read(kind, customer[pairs], lower, upper)
     found[found == _NOTHING["first"]] = NEVER
     out[:] = found.transpose(0, 2, 1)  # a block fits the cache: rows are written, columns read
-
-
-def distinct_counts(
-    reduced: Reduced,
-    windows: Sequence[Window],
-    grid: Grid,
-    customer: np.ndarray,
-    as_of: np.ndarray,
-) -> np.ndarray:
-    """Distinct values over every window for every pair; int64 of shape (n_windows, n_pairs)."""
-    out = np.zeros((len(windows), len(customer)), np.int64)
-
-    def work(low: int) -> None:
-        block = reduced.block(low)
-        pairs = slice(*np.searchsorted(customer, [low, low + reduced.size]))
-        block.customer[:] -= low
-        _count(out[:, pairs], block, windows, grid, customer[pairs] - low, as_of[pairs])
-
-    in_threads(work, _blocks(reduced, customer))
-    return out
-
-
-def _count(
-    out: np.ndarray,
-    rows: Rows,
-    windows: Sequence[Window],
-    grid: Grid,
-    customer: np.ndarray,
-    as_of: np.ndarray,
-) -> None:
-    """Count, for one block, the values that are seen in each window, each once."""
-    rows = rows[np.lexsort((rows.values[:, 0], rows.customer))]
-    n_customers = int(customer.max()) + 1 if len(customer) else 0
-    for moment, pairs in groups(as_of, len(grid.as_of)):
-        if not len(pairs):
-            continue
-        for number, (start, end) in enumerate(windows):
-            inside = rows.shown <= moment
-            inside &= rows.interval <= grid.edge(np.array(moment), start)
-            if end != EVER:
-                inside &= rows.interval > grid.edge(np.array(moment), end)
-            ids, values = rows.customer[inside], rows.values[inside, 0]
-            fresh = np.ones(len(ids), bool)
-            fresh[1:] = (ids[1:] != ids[:-1]) | (values[1:] != values[:-1])
-            seen = np.bincount(ids[fresh], minlength=n_customers)
-            out[number, pairs] = seen[customer[pairs]]
 
 
 def groups(as_of: np.ndarray, n_as_of: int) -> list[tuple[int, np.ndarray]]:

@@ -1,7 +1,7 @@
 """The one pass over an event table: rows become sums per customer, interval and first showing."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import ibis
 import ibis.expr.types as ir
@@ -16,6 +16,8 @@ from features.parallel import in_threads
 MILLIONTH = 1_000_000
 BLOCK_BYTES = 8 << 20  # of a block's planes in the kernel, so few that they stay in the cache
 BATCH_ROWS = 1 << 20
+LATEST = ("at", "known", "value")
+Contributes = Callable[[ir.Table], ir.Value]
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,15 @@ class Reduced:
         return cls([rows for rows, _ in grouped], [bounds for _, bounds in grouped], size)
 
     def block(self, low: int) -> Rows:
-        """The rows of the block that begins with customer `low`."""
+        """The rows of the block that begins with customer `low`, counted from there."""
         number = low // self.size
         pairs = zip(self.batches, self.bounds, strict=True)
-        return Rows.joined([rows[b[number] : b[number + 1]] for rows, b in pairs])
+        rows = Rows.joined([rows[b[number] : b[number + 1]] for rows, b in pairs])
+        return replace(rows, customer=rows.customer - low)
+
+    def blocks(self, customer: np.ndarray) -> range:
+        """The first customer of every block, up to the last of those sorted codes."""
+        return range(0, int(customer[-1]) + 1 if len(customer) else 0, self.size)
 
 
 def reduce_events(
@@ -99,10 +106,12 @@ def reduce_days(table: ir.Table, measure: Measure, grid: Grid, customers: pa.Arr
     return _fetch(one, [measure.name], grid, customers)
 
 
-def reduce_distinct(table: ir.Table, measure: Measure, grid: Grid, customers: pa.Array) -> Reduced:
+def reduce_distinct(
+    table: ir.Table, contributes: Contributes, grid: Grid, customers: pa.Array
+) -> Reduced:
     """One row per customer, value, interval and showing; `values` is a code of the value."""
     placed = _placed(table, grid, customers)
-    value = measure.contributes(placed)
+    value = contributes(placed)
     rows = (
         placed.filter(value.notnull())
         .mutate(value=value.hash() if value.type().is_string() else value)
@@ -110,6 +119,27 @@ def reduce_distinct(table: ir.Table, measure: Measure, grid: Grid, customers: pa
         .aggregate(shown=ibis._.shown.min())
     )
     return _fetch(rows, ["value"], grid, customers)
+
+
+def reduce_latest(
+    table: ir.Table, contributes: Contributes, grid: Grid, customers: pa.Array
+) -> Reduced:
+    """The latest value per customer, interval and showing; `values` are both clocks and the value.
+
+    Of values at one moment the one known last counts, of those the greatest.
+    """
+    placed = _placed(table, grid, customers)
+    value = contributes(placed)
+    clocks = {"at": placed.occurred_at, "known": placed.known_at}
+    latest = ibis.struct({**clocks, "value": value}).max(where=value.notnull())
+    rows = (
+        placed.group_by("customer", "interval", "shown")
+        .aggregate(latest=latest)
+        .filter(ibis._.latest.notnull())
+        .mutate(**{name: ibis._.latest[name] for name in LATEST})
+        .drop("latest")
+    )
+    return _fetch(rows, LATEST, grid, customers)
 
 
 def _placed(table: ir.Table, grid: Grid, customers: pa.Array) -> ir.Table:
@@ -140,6 +170,11 @@ def _aggregate(rows: ir.Table, measure: Measure) -> ir.Value:
     if value.type().is_boolean():
         return ibis.ifelse(value, 1, ibis.null("int8")).count()
     return value.sum()
+
+
+def typed(table: ir.Table) -> ir.Table:
+    """An event table as a measure sees it: with `day`, the local date, which the scan looks up."""
+    return table.mutate(day=ibis.null("date"))
 
 
 def _codes(customers: pa.Array) -> ir.Table:

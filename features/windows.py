@@ -7,12 +7,22 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
-from features.declare import DERIVED, EVER, MEASURES, Derived, Measure
+from features.declare import DERIVED, EVER, MEASURES, MOMENTARY, Derived, Measure, Reduce
 from features.engine import Tables
 from features.grid import DAY, Grid
-from features.kernel import NEVER, Window, distinct_counts, window_values
-from features.reduce import MILLIONTH, Reduced, reduce_days, reduce_distinct, reduce_events
+from features.kernel import NEVER, Window, window_values
+from features.kernel_days import SUMMARIES, latest_values, set_values
+from features.parallel import in_threads
+from features.reduce import (
+    MILLIONTH,
+    reduce_days,
+    reduce_distinct,
+    reduce_events,
+    reduce_latest,
+    typed,
+)
 
+Values = dict[tuple[str, Window], np.ndarray]
 Wanted = dict[str, set[Window]]  # measure -> windows
 
 
@@ -77,7 +87,7 @@ def wanted_windows(names: Iterable[str], measures: Mapping[str, Measure]) -> Wan
     wanted: Wanted = {}
     names = set(names)
     for item in measures.values():
-        if item.reduce in ("last", "first"):
+        if item.reduce in MOMENTARY:
             wanted.setdefault(item.name, set()).add((0, EVER))
         for days in item.windows:
             if item.column(days) in names:
@@ -95,63 +105,88 @@ def compute_windows(
     customers: pa.Array,
     customer: np.ndarray,
     as_of: np.ndarray,
-) -> dict[tuple[str, Window], np.ndarray]:
+) -> Values:
     """Every wanted window for every pair, in natural units; days since for `last` and `first`.
 
     The pairs are `customer` (sorted codes into `customers`) and `as_of` (positions in the grid).
     """
-    values: dict[tuple[str, Window], np.ndarray] = {}
-    moments = grid.as_of[as_of]
+    values: Values = {}
     for table in sorted({MEASURES[name].table for name in wanted}):
         mine = [MEASURES[name] for name in wanted if MEASURES[name].table == table]
-        for group in _passes(mine):
-            rows, kinds = _reduce(tables[table], group, grid, customers)
+        for group in _passes(typed(tables[table]), mine, grid):
             windows = sorted(set().union(*(wanted[m.name] for m in group)))
-            if kinds == ["distinct"]:
-                found = distinct_counts(rows, windows, grid, customer, as_of)[:, None]
-            else:
-                found = window_values(rows, kinds, windows, grid, customer, as_of)
+            found = _evaluate(tables[table], group, windows, grid, customers, customer, as_of)
             for column, item in enumerate(group):
-                scale = _scale(tables[table], item)
                 for number, window in enumerate(windows):
                     if window in wanted[item.name]:
-                        key = item.name, window
-                        values[key] = _natural(found[number, column], item, scale, moments)
+                        values[item.name, window] = found[number, column]
     return values
 
 
-def _passes(measures: Sequence[Measure]) -> list[list[Measure]]:
-    """Sums, last and first moments share one scan; days and distinct values have their own."""
+def _passes(table: ir.Table, measures: Sequence[Measure], grid: Grid) -> list[list[Measure]]:
+    """Which measures share a scan: all sums and moments; all summaries of the same values."""
     shared = [m for m in measures if m.reduce in ("sum", "last", "first")]
-    own = [[m] for m in measures if m.reduce in ("days", "distinct")]
-    return ([shared] if shared else []) + own
+    alone = [[m] for m in measures if m.reduce == "latest" or _is_additive(m, grid)]
+    groups: dict[Any, list[Measure]] = {}
+    for item in measures:
+        if item.reduce in SUMMARIES and not _is_additive(item, grid):
+            groups.setdefault(item.contributes(table).op(), []).append(item)
+    return [group for group in (shared, *alone, *groups.values()) if group]
 
 
-def _reduce(
-    table: ir.Table, group: Sequence[Measure], grid: Grid, customers: pa.Array
-) -> tuple[Reduced, list[Any]]:
+def _is_additive(item: Measure, grid: Grid) -> bool:
+    """Days that no edge cuts are counted in the scan, like a sum."""
+    return item.reduce == "days" and grid.days_whole
+
+
+def _evaluate(
+    table: ir.Table,
+    group: Sequence[Measure],
+    windows: Sequence[Window],
+    grid: Grid,
+    customers: pa.Array,
+    customer: np.ndarray,
+    as_of: np.ndarray,
+) -> np.ndarray:
+    """Values of shape (n_windows, n_measures, n_pairs) of measures that share a scan."""
     first = group[0]
-    if first.reduce == "distinct" or (first.reduce == "days" and not grid.days_whole):
-        return reduce_distinct(table, first, grid, customers), ["distinct"]
+    if first.reduce == "latest":
+        rows = reduce_latest(table, first.contributes, grid, customers)
+        found = latest_values(rows, grid, customer, as_of) / _scale(table, first)
+        return np.broadcast_to(found, (len(windows), 1, len(found)))
+    if first.reduce in SUMMARIES and not _is_additive(first, grid):
+        rows = reduce_distinct(table, first.contributes, grid, customers)
+        return set_values(rows, [m.reduce for m in group], windows, grid, customer, as_of)
     if first.reduce == "days":
-        return reduce_days(table, first, grid, customers), ["sum"]
-    return reduce_events(table, group, grid, customers), [m.reduce for m in group]
+        kinds: list[Reduce] = ["sum"]
+        rows = reduce_days(table, first, grid, customers)
+    else:
+        kinds = [m.reduce for m in group]
+        rows = reduce_events(table, group, grid, customers)
+    found = window_values(rows, kinds, windows, grid, customer, as_of)
+    moments = grid.as_of[as_of]
+    scales = [_scale(table, m) if m.reduce == "sum" else 1 for m in group]
+    in_threads(
+        lambda place: _natural(found[:, place], group[place], scales[place], moments),
+        range(len(group)),
+    )
+    return found.view(np.float64)
 
 
 def _scale(table: ir.Table, item: Measure) -> int:
-    """Decimals are summed in millionths."""
-    is_sum = item.reduce == "sum"
-    return MILLIONTH if is_sum and item.contributes(table).type().is_decimal() else 1
+    """Decimals come in millionths."""
+    return MILLIONTH if item.contributes(typed(table)).type().is_decimal() else 1
 
 
-def _natural(found: np.ndarray, item: Measure, scale: int, moments: np.ndarray) -> np.ndarray:
-    """A column of the kernel's answer in its unit, in the same memory."""
+def _natural(found: np.ndarray, item: Measure, scale: int, moments: np.ndarray) -> None:
+    """Turn whole numbers of shape (n_windows, n_pairs) into their unit, in the same memory."""
     natural = found.view(np.float64)
-    if item.reduce in ("last", "first"):
-        natural[:] = np.where(found == NEVER, np.nan, (moments - found) / DAY)
-    else:
-        natural[:] = found / scale
-    return natural
+    for number in range(len(found)):
+        if item.reduce in ("last", "first"):
+            days = (moments - found[number]) / DAY
+            natural[number] = np.where(found[number] == NEVER, np.nan, days)
+        else:
+            np.divide(found[number], scale, out=natural[number])
 
 
 def safe_ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:

@@ -18,8 +18,8 @@ def _bought(orders: ir.Table) -> ir.Value:
 def _order(orders: ir.Table) -> ir.Value:
     """What identifies an order: its number, else its day."""
     if "order_id" in orders.columns:
-        return orders.order_id.fill_null(orders.occurred_at.date().cast("string"))
-    return orders.occurred_at.date().cast("string")
+        return orders.order_id.fill_null(orders.day.cast("string"))
+    return orders.day.cast("string")
 
 
 @measure(
@@ -39,7 +39,7 @@ def orders_placed(orders: ir.Table) -> ir.Value:
 )
 def order_days(orders: ir.Table) -> ir.Value:
     """Days with an order."""
-    return ibis.ifelse(_bought(orders), orders.occurred_at.date(), ibis.null("date"))
+    return ibis.ifelse(_bought(orders), orders.day, ibis.null("date"))
 
 
 @measure(

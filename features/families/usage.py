@@ -30,7 +30,7 @@ def usage_quantity(usage: ir.Table) -> ir.Value:
 )
 def active_days(usage: ir.Table) -> ir.Value:
     """Days with any use."""
-    return usage.occurred_at.date()
+    return usage.day
 
 
 @measure(

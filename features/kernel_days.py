@@ -1,0 +1,168 @@
+"""Kernels over single values: how many differ, how days follow each other, which came last."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from features.declare import EVER, Reduce
+from features.grid import Grid
+from features.history import Pairs, Versions, expand
+from features.kernel import Window, by_block, groups
+from features.reduce import Reduced, Rows
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The distinct (customer, value) of a window as known at an as-of, sorted."""
+
+    who: np.ndarray
+    value: np.ndarray
+    n_customers: int
+    last_day: int  # the last whole day before the as-of
+
+    @classmethod
+    def of(cls, rows: Rows, grid: Grid, moment: int, window: Window, n_customers: int) -> "Seen":
+        """From rows sorted by customer and value."""
+        start, end = window
+        inside = (rows.shown <= moment) & (rows.interval <= grid.edge(moment, start))
+        if end != EVER:
+            inside &= rows.interval > grid.edge(moment, end)
+        who, value = rows.customer[inside], rows.values[inside, 0]
+        fresh = np.ones(len(who), bool)
+        fresh[1:] = (who[1:] != who[:-1]) | (value[1:] != value[:-1])
+        return cls(who[fresh], value[fresh], n_customers, int(grid.last_day[moment]))
+
+    def count(self) -> np.ndarray:
+        """How many there are."""
+        return np.bincount(self.who, minlength=self.n_customers)
+
+    @cached_property
+    def gaps(self) -> tuple[np.ndarray, np.ndarray]:
+        """Whose, and how many days from one day to the next of the same customer."""
+        same = self.who[1:] == self.who[:-1]
+        return self.who[1:][same], np.diff(self.value)[same]
+
+    @cached_property
+    def gap_sums(self) -> tuple[np.ndarray, np.ndarray]:
+        """How many gaps each customer has, and their sum."""
+        whose, gap = self.gaps
+        count = np.bincount(whose, minlength=self.n_customers)
+        return count, np.bincount(whose, gap, minlength=self.n_customers)
+
+    def gap_mean(self) -> np.ndarray:
+        """Mean days between days; null with fewer than two."""
+        count, total = self.gap_sums
+        return _over(total, count)
+
+    def gap_sd(self) -> np.ndarray:
+        """Sample standard deviation of the days between days; null with fewer than three."""
+        whose, gap = self.gaps
+        count, total = self.gap_sums
+        squares = np.bincount(whose, gap * gap, minlength=self.n_customers)  # exact below 2**53
+        variance = _over(count * squares - total * total, count * (count - 1))
+        return np.asarray(np.sqrt(variance))
+
+    def gap_max(self) -> np.ndarray:
+        """Most days between days; null with fewer than two."""
+        longest = np.full(self.n_customers, np.nan)
+        np.fmax.at(longest, *self.gaps)
+        return longest
+
+    @cached_property
+    def runs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Unbroken runs of days: whose, how long, the last day."""
+        first = np.ones(len(self.who), bool)
+        first[1:] = (self.who[1:] != self.who[:-1]) | (np.diff(self.value) != 1)
+        start = np.flatnonzero(first)
+        length = np.diff(np.append(start, len(self.who)))
+        return self.who[start], length, self.value[start + length - 1]
+
+    def streak(self) -> np.ndarray:
+        """Length of the run that reaches the last whole day; 0 when none does."""
+        whose, length, end = self.runs
+        current = end >= self.last_day
+        return np.bincount(whose[current], length[current], minlength=self.n_customers)
+
+    def longest_streak(self) -> np.ndarray:
+        """Length of the longest run."""
+        whose, length, _ = self.runs
+        longest = np.zeros(self.n_customers, np.int64)
+        np.maximum.at(longest, whose, length)
+        return longest
+
+
+def _over(over: np.ndarray, under: np.ndarray) -> np.ndarray:
+    out = np.full(len(under), np.nan)
+    np.divide(over, under, out=out, where=under > 0)
+    return out
+
+
+SUMMARIES: dict[Reduce, Callable[[Seen], np.ndarray]] = {
+    "distinct": Seen.count,
+    "days": Seen.count,
+    "streak": Seen.streak,
+    "longest_streak": Seen.longest_streak,
+    "gap_mean": Seen.gap_mean,
+    "gap_sd": Seen.gap_sd,
+    "gap_max": Seen.gap_max,
+}
+
+
+def set_values(
+    reduced: Reduced,
+    kinds: Sequence[Reduce],
+    windows: Sequence[Window],
+    grid: Grid,
+    customer: np.ndarray,
+    as_of: np.ndarray,
+) -> np.ndarray:
+    """Summaries of the distinct values in every window for every pair.
+
+    Parameters
+    ----------
+    reduced : one value per row; days since 1970 for all kinds but `distinct`
+    kinds : sequence of {"distinct", "days", "streak", "longest_streak", "gap_mean", "gap_sd",
+        "gap_max"}
+    windows, customer, as_of : as for `features.kernel.window_values`
+
+    Returns
+    -------
+    float64 array of shape (n_windows, n_kinds, n_pairs)
+        Gaps and streaks in days; null where there are too few days for a gap.
+    """
+    out = np.full((len(windows), len(kinds), len(customer)), np.nan)
+
+    def work(rows: Rows, mine: slice, code: np.ndarray) -> None:
+        rows = rows[np.lexsort((rows.values[:, 0], rows.customer))]
+        n_customers = int(code[-1]) + 1 if len(code) else 0
+        for moment, pairs in groups(as_of[mine], len(grid.as_of)):
+            if not len(pairs):
+                continue
+            for number, window in enumerate(windows):
+                seen = Seen.of(rows, grid, moment, window, n_customers)
+                for place, kind in enumerate(kinds):
+                    out[number, place, mine][pairs] = SUMMARIES[kind](seen)[code[pairs]]
+
+    by_block(work, reduced, customer)
+    return out
+
+
+def latest_values(
+    reduced: Reduced, grid: Grid, customer: np.ndarray, as_of: np.ndarray
+) -> np.ndarray:
+    """The last value known at each pair; float64 of shape (n_pairs,), null where there is none."""
+    out = np.full(len(customer), np.nan)
+
+    def work(rows: Rows, mine: slice, code: np.ndarray) -> None:
+        at, known, value = rows.values.T
+        rows = rows[np.lexsort((value, known, at, rows.customer))]
+        versions = Versions(rows.customer.astype(np.int64), rows.shown, len(grid.as_of))
+        row, start, stop = versions.spans()
+        span, moment = expand(start, stop)
+        place = Pairs(code, as_of[mine], len(grid.as_of)).find(rows.customer[row][span], moment)
+        out[mine][place[place >= 0]] = rows.values[row[span[place >= 0]], 2]
+
+    by_block(work, reduced, customer)
+    return out
