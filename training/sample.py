@@ -34,6 +34,8 @@ class Sample:
         1 where the event happened, else 0.
     customer : ndarray of int, shape (n,)
         A number per customer, the same in all samples of a dataset.
+    rows : ndarray of int, shape (n,)
+        The place of each row in the dataset, by which the leak guard knows it.
     as_of : Series of datetime, shape (n,)
         NaT on snapshots.
     simple : DataFrame of shape (n, k)
@@ -43,6 +45,7 @@ class Sample:
     X: Floats
     y: Floats
     customer: Rows
+    rows: Rows
     as_of: pd.Series
     simple: pd.DataFrame
 
@@ -57,7 +60,8 @@ class Sample:
     def take(self, rows: Rows) -> Self:
         """Some of the rows, in that order."""
         as_of, simple = self.as_of.iloc[rows], self.simple.iloc[rows]
-        return type(self)(self.X[rows], self.y[rows], self.customer[rows], as_of, simple)
+        customer, places = self.customer[rows], self.rows[rows]
+        return type(self)(self.X[rows], self.y[rows], customer, places, as_of, simple)
 
 
 class Dataset:
@@ -132,6 +136,7 @@ class Dataset:
             encoder.transform(frame),
             y,
             self.customer[rows],
+            rows,
             as_of,
             simple.reset_index(drop=True),
         )

@@ -96,7 +96,7 @@ def run_origin(
     test = data.sample(test_rows, test_y, encoder)
     choice = Choice(setting) if setting else choose(train, encoder.categorical)
     found = _predict(train, test, encoder, choice, champion)
-    return _trial(origin.at, (train_rows, train_y), (test_rows, test_y), found)
+    return _trial(origin.at, (train.rows, train.y), (test.rows, test.y), found)
 
 
 def run_folds(data: Dataset, *, champion: Setting | None = None, seed: int = 0) -> Trial:
@@ -113,9 +113,10 @@ def run_folds(data: Dataset, *, champion: Setting | None = None, seed: int = 0) 
         unseen = data.sample(rows[test], y[test], encoder)
         choice = choose(seen, encoder.categorical)
         found.append(_predict(seen, unseen, encoder, choice, champion))
-        order.append(test)
-    back = np.argsort(np.concatenate(order), kind="stable")
-    return _trial(None, (rows, y), (rows, y), _joined(found, back))
+        order.append(unseen.rows)
+    tested = np.concatenate(order)
+    back = np.argsort(tested, kind="stable")
+    return _trial(None, (rows, y), (tested[back], y), _joined(found, back))
 
 
 def _trial(

@@ -24,7 +24,7 @@ def make_sample(rng: np.random.Generator) -> Callable[..., Sample]:
         moments = pd.date_range("2026-01-01", periods=max(dates, 1), freq="MS").as_unit("us")
         as_of = pd.Series(moments[np.arange(n) % len(moments)] if dates else pd.NaT, index=range(n))
         simple = pd.DataFrame(X, columns=[f"x{i}" for i in range(columns)])
-        return Sample(X, y, np.arange(n), as_of.astype("datetime64[us]"), simple)
+        return Sample(X, y, np.arange(n), np.arange(n), as_of.astype("datetime64[us]"), simple)
 
     return make
 

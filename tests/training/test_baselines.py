@@ -10,7 +10,7 @@ def sample(y, dates=None, **columns):
     y = np.asarray(y, dtype=float)
     as_of = pd.Series(pd.to_datetime(dates if dates is not None else [None] * len(y)))
     frame = pd.DataFrame(columns, index=range(len(y)))
-    return Sample(np.zeros((len(y), 1)), y, np.arange(len(y)), as_of, frame)
+    return Sample(np.zeros((len(y), 1)), y, np.arange(len(y)), np.arange(len(y)), as_of, frame)
 
 
 def test_the_constant_is_the_rate_of_the_newest_slice():
