@@ -1,12 +1,12 @@
 """The dense half of the window engine: cumulative sums over intervals, differences at the edges."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from features.declare import EVER, Reduce
 from features.grid import Grid
-from features.parallel import in_threads
 from features.reduce import Reduced, Rows
 
 NEVER = np.iinfo(np.int64).min  # a `last` or `first` that has not happened
@@ -88,37 +88,24 @@ def window_values(
         `last` and `first` do not depend on the window's beginning; NEVER where there is none.
     """
     out = np.empty((len(windows), len(kinds), len(customer)), np.int64)
-
-    def work(rows: Rows, mine: slice, code: np.ndarray) -> None:
-        cube = Cube(kinds, len(grid.edges), reduced.size)
-        _fill(out[:, :, mine], cube, rows, windows, grid, code, as_of[mine])
-
-    by_block(work, reduced, customer)
+    work = partial(_fill, size=reduced.size, kinds=kinds, windows=windows, grid=grid)
+    reduced.each(work, out, customer, as_of)
     return out
-
-
-def by_block(
-    work: Callable[[Rows, slice, np.ndarray], None], reduced: Reduced, customer: np.ndarray
-) -> None:
-    """Call `work` for every block of customers: its rows, its pairs, and the codes of those."""
-
-    def one(low: int) -> None:
-        mine = slice(*np.searchsorted(customer, [low, low + reduced.size]))
-        work(reduced.block(low), mine, customer[mine] - low)
-
-    in_threads(one, reduced.blocks(customer))
 
 
 def _fill(
     out: np.ndarray,
-    cube: Cube,
     rows: Rows,
-    windows: Sequence[Window],
-    grid: Grid,
     customer: np.ndarray,
     as_of: np.ndarray,
+    *,
+    size: int,
+    kinds: Sequence[Reduce],
+    windows: Sequence[Window],
+    grid: Grid,
 ) -> None:
-    """Walk the as-ofs in order, letting late rows in as they become known."""
+    """Walk the as-ofs of a block in order, letting late rows in as they become known."""
+    cube = Cube(kinds, len(grid.edges), size)
     on_time = rows.shown == grid.shown[rows.interval]
     prompt, late = rows[on_time], rows[~on_time]
     cube.fill(prompt.customer, prompt.interval, prompt.values)

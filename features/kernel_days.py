@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from features.declare import EVER, Reduce
 from features.grid import Grid
 from features.history import Pairs, Versions, expand
-from features.kernel import Window, by_block, groups
+from features.kernel import Window, groups
 from features.reduce import Reduced, Rows
 
 
@@ -133,20 +133,30 @@ def set_values(
         Gaps and streaks in days; null where there are too few days for a gap.
     """
     out = np.full((len(windows), len(kinds), len(customer)), np.nan)
-
-    def work(rows: Rows, mine: slice, code: np.ndarray) -> None:
-        rows = rows[np.lexsort((rows.values[:, 0], rows.customer))]
-        n_customers = int(code[-1]) + 1 if len(code) else 0
-        for moment, pairs in groups(as_of[mine], len(grid.as_of)):
-            if not len(pairs):
-                continue
-            for number, window in enumerate(windows):
-                seen = Seen.of(rows, grid, moment, window, n_customers)
-                for place, kind in enumerate(kinds):
-                    out[number, place, mine][pairs] = SUMMARIES[kind](seen)[code[pairs]]
-
-    by_block(work, reduced, customer)
+    reduced.each(partial(_summarise, kinds=kinds, windows=windows, grid=grid), out, customer, as_of)
     return out
+
+
+def _summarise(
+    out: np.ndarray,
+    rows: Rows,
+    customer: np.ndarray,
+    as_of: np.ndarray,
+    *,
+    kinds: Sequence[Reduce],
+    windows: Sequence[Window],
+    grid: Grid,
+) -> None:
+    """Summaries of a block."""
+    rows = rows[np.lexsort((rows.values[:, 0], rows.customer))]
+    n_customers = int(customer[-1]) + 1 if len(customer) else 0
+    for moment, pairs in groups(as_of, len(grid.as_of)):
+        if not len(pairs):
+            continue
+        for number, window in enumerate(windows):
+            seen = Seen.of(rows, grid, moment, window, n_customers)
+            for place, kind in enumerate(kinds):
+                out[number, place, pairs] = SUMMARIES[kind](seen)[customer[pairs]]
 
 
 def latest_values(
@@ -154,15 +164,18 @@ def latest_values(
 ) -> np.ndarray:
     """The last value known at each pair; float64 of shape (n_pairs,), null where there is none."""
     out = np.full(len(customer), np.nan)
-
-    def work(rows: Rows, mine: slice, code: np.ndarray) -> None:
-        at, known, value = rows.values.T
-        rows = rows[np.lexsort((value, known, at, rows.customer))]
-        versions = Versions(rows.customer.astype(np.int64), rows.shown, len(grid.as_of))
-        row, start, stop = versions.spans()
-        span, moment = expand(start, stop)
-        place = Pairs(code, as_of[mine], len(grid.as_of)).find(rows.customer[row][span], moment)
-        out[mine][place[place >= 0]] = rows.values[row[span[place >= 0]], 2]
-
-    by_block(work, reduced, customer)
+    reduced.each(partial(_latest, grid=grid), out, customer, as_of)
     return out
+
+
+def _latest(
+    out: np.ndarray, rows: Rows, customer: np.ndarray, as_of: np.ndarray, *, grid: Grid
+) -> None:
+    """The last values of a block."""
+    at, known, value = rows.values.T
+    rows = rows[np.lexsort((value, known, at, rows.customer))]
+    versions = Versions(rows.customer.astype(np.int64), rows.shown, len(grid.as_of))
+    row, start, stop = versions.spans()
+    span, moment = expand(start, stop)
+    place = Pairs(customer, as_of, len(grid.as_of)).find(rows.customer[row][span], moment)
+    out[place[place >= 0]] = rows.values[row[span[place >= 0]], 2]

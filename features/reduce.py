@@ -47,6 +47,9 @@ class Rows:
         return Rows(*map(np.concatenate, zip(*(r.parts for r in rows), strict=True)))
 
 
+Work = Callable[[np.ndarray, Rows, np.ndarray, np.ndarray], None]
+
+
 @dataclass(frozen=True)
 class Reduced:
     """The rows of a scan in batches, each grouped by block of `size` neighbouring customers.
@@ -72,9 +75,19 @@ class Reduced:
         rows = Rows.joined([rows[b[number] : b[number + 1]] for rows, b in pairs])
         return replace(rows, customer=rows.customer - low)
 
-    def blocks(self, customer: np.ndarray) -> range:
-        """The first customer of every block, up to the last of those sorted codes."""
-        return range(0, int(customer[-1]) + 1 if len(customer) else 0, self.size)
+    def each(self, work: Work, out: np.ndarray, customer: np.ndarray, as_of: np.ndarray) -> None:
+        """Fill `out`, whose last axis are the pairs, block by block on every core.
+
+        `work` gets its part of `out`, the rows, and the block's pairs with customers counted from
+        its first; `customer` must be sorted. It is a function of what it is given, and may run in
+        another process.
+        """
+
+        def one(low: int) -> None:
+            pairs = slice(*np.searchsorted(customer, [low, low + self.size]))
+            work(out[..., pairs], self.block(low), customer[pairs] - low, as_of[pairs])
+
+        in_threads(one, range(0, int(customer[-1]) + 1 if len(customer) else 0, self.size))
 
 
 def reduce_events(
