@@ -103,6 +103,30 @@ def days_since_first_order(orders: ir.Table) -> ir.Value:
     return _bought(orders)
 
 
+@measure(
+    reduce="gap_sd",
+    windows=(365,),
+    unit="days",
+    reason="order_rhythm",
+    says="Days between orders vary by {value:.0f} in the last year",
+)
+def order_gap_sd(orders: ir.Table) -> ir.Value:
+    """How much the days from one order day to the next vary (standard deviation)."""
+    return ibis.ifelse(_bought(orders), orders.day, ibis.null("date"))
+
+
+@measure(
+    reduce="latest",
+    unit="money",
+    reason="order_value",
+    needs=("amount",),
+    says="The last order line was of {value:,.2f}",
+)
+def last_order_amount(orders: ir.Table) -> ir.Value:
+    """Amount of the last order line."""
+    return ibis.ifelse(_bought(orders), orders.amount, ibis.null("decimal(18, 6)"))
+
+
 @derived(
     unit="days",
     reason="order_rhythm",

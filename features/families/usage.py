@@ -77,6 +77,56 @@ def days_since_first_use(usage: ir.Table) -> ir.Value:
     return usage.occurred_at.notnull()
 
 
+@measure(
+    reduce="streak",
+    windows=(90,),
+    unit="days",
+    reason="usage_rhythm",
+    actionable=True,
+    says="In use for {value:.0f} days in a row up to now",
+)
+def active_streak(usage: ir.Table) -> ir.Value:
+    """Days in a row with any use, up to now."""
+    return usage.day
+
+
+@measure(reduce="longest_streak", windows=(90,), unit="days", reason="usage_rhythm")
+def longest_streak(usage: ir.Table) -> ir.Value:
+    """Most days in a row with any use."""
+    return usage.day
+
+
+@measure(
+    reduce="gap_mean",
+    windows=(90,),
+    unit="days",
+    reason="usage_rhythm",
+    actionable=True,
+    says="In use every {value:.1f} days on average in the last 90 days",
+)
+def active_gap_mean(usage: ir.Table) -> ir.Value:
+    """Mean days from one day with use to the next."""
+    return usage.day
+
+
+@measure(reduce="gap_sd", windows=(90,), unit="days", reason="usage_rhythm", actionable=True)
+def active_gap_sd(usage: ir.Table) -> ir.Value:
+    """How much the days from one day with use to the next vary (standard deviation)."""
+    return usage.day
+
+
+@measure(
+    reduce="latest",
+    unit="quantity",
+    reason="usage_volume",
+    needs=("quantity",),
+    says="The last use was of {value:,.0f}",
+)
+def last_use_quantity(usage: ir.Table) -> ir.Value:
+    """Quantity of the last use."""
+    return usage.quantity
+
+
 @derived(unit="days", reason="usage_frequency", window_days=28, actionable=True)
 def active_days_prev_28d(f: Windows) -> np.ndarray:
     """Days with any use in the 28 days before the last 28."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import oracle_rhythm  # noqa: F401  adds to ORACLE
 import pandas as pd
 import pytest
 from oracle import ORACLE, Rows, View
