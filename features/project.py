@@ -85,11 +85,19 @@ class AsOf(_Section):
 
 
 class Split(_Section):
-    """Where a test is fixed; left out, the newest mature moments are the rolling origins' tests."""
+    """Where a test is fixed; left out, the newest mature moments are the rolling origins' tests.
+
+    Snapshots are cross-validated unless a sample or a share of their rows is the test.
+    """
 
     train: list[Moment] = []
     test: list[Moment] = []
     test_from: Moment | None = None
+    train_sample: str | None = None  # snapshots: value of the column `sample` of rows that train
+    test_sample: str | None = None  # and of those that test; other rows do neither
+    test_share: float | None = Field(None, gt=0, lt=1)  # the last rows by `row_number`, or with
+    seed: int | None = Field(None, ge=0)  # a seed rows drawn as by scikit-learn's train_test_split
+    group_duplicates: bool = False  # rows alike in every feature count as one customer
 
 
 class Target(_Section):

@@ -46,6 +46,7 @@ def check_project(project: "Project") -> None:
         )
     for name, target in project.targets.items():
         _check_target(f"targets.{name}", target, project)
+        _check_split(f"targets.{name}.split", target)
 
 
 def _check_zone(name: str) -> None:
@@ -143,6 +144,28 @@ def _check_target(key: str, target: "Target", project: "Project") -> None:
                 f"{key}.label: {target.label!r} is also an attribute, so the model would see the"
                 " answer"
             )
+
+
+_OF_SNAPSHOTS = ("train_sample", "test_sample", "test_share", "seed", "group_duplicates")
+
+
+def _check_split(key: str, target: "Target") -> None:
+    """A split is by time, or of a snapshot by sample or by share."""
+    split = target.split
+    given = split.model_fields_set
+    barred = {*_OF_SNAPSHOTS} if target.label is None else {"train", "test", "test_from"}
+    if given & barred:
+        name = min(given & barred)
+        what = "for snapshots only" if target.label is None else "a moment, and snapshots have none"
+        raise ValueError(f"{key}.{name} is {what}")
+    if (split.train_sample is None) != (split.test_sample is None):
+        raise ValueError(f"{key} needs both train_sample and test_sample")
+    if split.train_sample is not None and split.train_sample == split.test_sample:
+        raise ValueError(f"{key}: train_sample and test_sample are both {split.train_sample!r}")
+    if split.train_sample is not None and split.test_share is not None:
+        raise ValueError(f"{key}: give either train_sample and test_sample or test_share")
+    if split.seed is not None and split.test_share is None:
+        raise ValueError(f"{key}.seed is for test_share, which is missing")
 
 
 def settings_at(sections: Mapping[str, Any], location: tuple[Any, ...]) -> list[str]:

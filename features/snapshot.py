@@ -56,6 +56,9 @@ def _state(rows: pd.DataFrame, project: Project) -> pd.DataFrame:
     for text in ("plan_id", "segment", "owner_id", "name", "country", "external_ids"):
         state[text] = None
     state["currency"] = project.currency
+    for column in ("sample", "row_number"):
+        if column in rows:
+            state[column] = rows[column]
     for target in project.targets.values():
         if target.label is not None:
             state[target.label] = rows[target.label].astype(object)

@@ -42,7 +42,7 @@ class Prepared:
 
 
 def used_columns(con: DuckDBPyConnection, raw: RawSource) -> set[str]:
-    """Columns of the file that expressions and the filter read.
+    """Columns of the file that expressions and the filter read; `_row` is a row's place in it.
 
     Raises
     ------
@@ -53,6 +53,8 @@ def used_columns(con: DuckDBPyConnection, raw: RawSource) -> set[str]:
     folded = {column.lower(): column for column in raw.columns}
     for key, text in _texts(raw):
         for name in _references(con, raw, key, text):
+            if name in ROW_NUMBERS:
+                continue
             if name.lower() not in folded:
                 raise missing_column(raw, key, name)
             used.add(folded[name.lower()])

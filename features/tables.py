@@ -135,7 +135,7 @@ _TABLES = (
     ),
     Table(
         "snapshots",
-        _columns("customer_id! as_of:timestamp mrr:decimal"),
+        _columns("customer_id! as_of:timestamp mrr:decimal sample row_number:integer"),
         key=("customer_id", "as_of"),
     ),
 )

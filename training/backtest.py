@@ -15,7 +15,7 @@ from training.gate import Evidence
 from training.recipe import Setting
 from training.sample import Dataset
 from training.splits import Origin
-from training.trial import ALTERNATIVES, Trial, run_folds, run_origin
+from training.trial import ALTERNATIVES, Trial, run_origin, run_snapshot
 
 CANDIDATES = ("model", *ALTERNATIVES)
 Progress = Callable[[str], None]
@@ -95,13 +95,13 @@ def backtest(
     champion: Champion,
     progress: Progress,
 ) -> Backtest:
-    """Run every origin (of a snapshot: the folds) and measure all models.
+    """Run every origin (of a snapshot: its fixed split, or the folds) and measure all models.
 
     The setting is chosen at the first origin, before all others, and kept.
     """
     if data_end is None:
-        progress("cross-validating")
-        return measured(data, [run_folds(data, champion=champion.setting)], champion)
+        progress("cross-validating" if data.holdout is None else "testing on the rows held out")
+        return measured(data, [run_snapshot(data, champion.setting)], champion)
     direct = [origin for origin in origins if champion.judged_at(origin.at)]
     trials: list[Trial] = []
     for number, origin in enumerate(origins, 1):

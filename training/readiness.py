@@ -19,7 +19,7 @@ class Plan:
     Attributes
     ----------
     origins : tuple of Origin
-        Empty for a snapshot, which is cross-validated.
+        Empty for a snapshot, which has no time.
     missing : str or None
     train, test : dict or None
         The rows there are, as a report counts them.
@@ -43,9 +43,7 @@ def plan(data: Dataset, data_end: datetime | None, min_events: int) -> Plan:
         Distinct customers with the event, and without it, needed in train and in test.
     """
     if data_end is None:
-        rows, y = data.labelled(None, None)
-        counted = rows_json(data, rows, y)
-        return Plan((), _few("the snapshot", data, rows, y, min_events), counted, counted)
+        return _plan_snapshot(data, min_events)
     dates = sorted(data.keys["as_of"].unique())
     if not dates:
         return Plan(missing="nobody was eligible at any as-of date")
@@ -60,6 +58,14 @@ def plan(data: Dataset, data_end: datetime | None, min_events: int) -> Plan:
     test = data.labelled(tests, data_end)
     missing = _few("training", data, *train, min_events) or _few("test", data, *test, min_events)
     return Plan(kept, missing, rows_json(data, *train), rows_json(data, *test, listed=True))
+
+
+def _plan_snapshot(data: Dataset, min_events: int) -> Plan:
+    """The fixed split of a snapshot; all rows train and test where it is cross-validated."""
+    train, test = data.parts()
+    first = "snapshot" if data.holdout is None else "training"
+    missing = _few(first, data, *train, min_events) or _few("test", data, *test, min_events)
+    return Plan((), missing, rows_json(data, *train), rows_json(data, *test))
 
 
 def _enough(data: Dataset, origin: Origin, min_events: int) -> bool:

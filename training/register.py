@@ -16,9 +16,10 @@ from models.charts import Chart, calibration_chart, lift_chart, top_features_cha
 from models.fitted import Fitted
 from models.registry import Registry
 from training.backtest import Backtest
-from training.recipe import fit_all
+from training.recipe import Setting, fit_all
 from training.report import Report
-from training.sample import Dataset, Floats, Rows
+from training.sample import Dataset, Floats, Labelled, Rows
+from training.splits import customer_folds
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,7 @@ def refit(data: Dataset, found: Backtest, data_end: datetime | None) -> Refit:
     The back-test predicted later time (of a snapshot: other customers) than it was learned from,
     so its log-odds are those of rows the model had not seen.
     """
-    dates = None if data_end is None else data.mature(data_end)
-    rows, y = data.newest(*data.labelled(dates, data_end))
+    rows, y = _known(data, data_end)
     encoder = data.encoder(rows)
     sample = data.sample(rows, y, encoder)
     (model,) = fit_all(sample, [(None, found.setting)], encoder.categorical)
@@ -46,6 +46,14 @@ def refit(data: Dataset, found: Backtest, data_end: datetime | None) -> Refit:
     answers = np.concatenate([trial.y for trial in found.trials])
     calibration = fit_calibration(log_odds, answers, groups=data.customer[tested])
     return Refit(Fitted(encoder, model, calibration), rows, y)
+
+
+def _known(data: Dataset, data_end: datetime | None) -> Labelled:
+    """All mature slices; all of a snapshot, but of its samples, drawn each in its way, only one."""
+    if data_end is None and data.target.split.train_sample is not None:
+        return data.parts()[0]
+    dates = None if data_end is None else data.mature(data_end)
+    return data.newest(*data.labelled(dates, data_end))
 
 
 def register(
@@ -58,9 +66,9 @@ def register(
 ) -> int:
     """Log the refitted model, make it the champion if it passed; returns the version.
 
-    Of a snapshot, the calibrated out-of-fold probability of every customer is written to
-    `<outputs>/oof/<target>-<version>.parquet` (`customer_id`, `probability`): scores to publish,
-    as the registered model has seen those customers.
+    Of a snapshot, the calibrated out-of-fold probability of every customer that the registered
+    model has seen is written to `<outputs>/oof/<target>-<version>.parquet` (`customer_id`,
+    `probability`): the scores to publish.
     """
     data_end = None if data.is_snapshot else staged.data_end
     whole = refit(data, found, data_end)
@@ -75,7 +83,7 @@ def register(
         tags={"target": report.target, "data_fingerprint": staged.fingerprint},
     )
     if data.is_snapshot:
-        _write_out_of_fold(project, data, found, f"{report.target}-{version}")
+        _write_out_of_fold(project, data, found, whole, f"{report.target}-{version}")
     if report.promoted:
         registry.promote(name, version)
     return version
@@ -142,10 +150,28 @@ def _charts(found: Backtest, fitted: Fitted) -> dict[str, Chart]:
     }
 
 
-def _write_out_of_fold(project: Project, data: Dataset, found: Backtest, name: str) -> None:
-    trial = found.trials[0]
-    customer = data.keys["customer_id"].iloc[trial.test_rows].to_numpy()
-    frame = pd.DataFrame({"customer_id": customer, "probability": trial.probability[found.best]})
+def _write_out_of_fold(
+    project: Project, data: Dataset, found: Backtest, whole: Refit, name: str
+) -> None:
+    if data.holdout is None:
+        trial = found.trials[0]
+        rows, probability = trial.test_rows, trial.probability[found.best]
+    else:
+        rows, probability = whole.rows, _out_of_fold(data, whole, found.setting)
+    customer = data.keys["customer_id"].iloc[rows].to_numpy()
+    frame = pd.DataFrame({"customer_id": customer, "probability": probability})
     folder = project.outputs / "oof"
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(folder / f"{name}.parquet", index=False)
+
+
+def _out_of_fold(data: Dataset, whole: Refit, setting: Setting) -> Floats:
+    """The probability of each row of a refit by models that have not seen its customer."""
+    encoder = whole.fitted.encoder
+    sample = data.sample(whole.rows, whole.y, encoder)
+    folds = list(customer_folds(whole.y, sample.customer))
+    models = fit_all(sample, [(train, setting) for train, _ in folds], encoder.categorical)
+    log_odds = np.empty(len(sample))
+    for model, (_, test) in zip(models, folds, strict=True):
+        log_odds[test] = model.decision_function(sample.X[test])
+    return whole.fitted.calibration.probability(log_odds)

@@ -17,9 +17,11 @@ from features.project import Target
 from features.staging import Staged
 from models.encode import Encoder
 from training.labels import Labeller, mature
+from training.splits import Holdout, holdout
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
+Labelled = tuple[Rows, Floats]  # rows and their labels
 FIT_ROWS = 400_000  # beyond that many, older rows add time and little else
 
 
@@ -73,6 +75,11 @@ class Dataset:
     target : Target
     built : Built
         All as-of dates of the target.
+
+    Attributes
+    ----------
+    holdout : Holdout or None
+        The fixed test of a snapshot; None where it is cross-validated, or time tests.
     """
 
     def __init__(self, staged: Staged, target: Target, built: Built) -> None:
@@ -87,13 +94,23 @@ class Dataset:
         names = [feature.name for feature in self.catalogue]
         self.frame = built.features.iloc[self.rows][names].reset_index(drop=True)
         state = built.state.iloc[self.rows].reset_index(drop=True)
-        self.customer = pd.factorize(self.keys["customer_id"])[0]
+        self.customer = self._groups()
+        self.holdout: Holdout | None = None
+        if self.is_snapshot:
+            self.holdout = holdout(target.split, state)
         self._simple = None if target.label is not None else _recency(self.keys, state)
 
     @property
     def is_snapshot(self) -> bool:
         """Whether the rows have no date."""
         return self.target.label is not None
+
+    def _groups(self) -> Rows:
+        """A number per customer, or per content of a row where duplicates are one customer."""
+        if not self.target.split.group_duplicates:
+            return np.asarray(pd.factorize(self.keys["customer_id"])[0], dtype=np.int64)
+        alike = self.frame.groupby([*self.frame], sort=False, dropna=False)
+        return alike.ngroup().to_numpy(dtype=np.int64)
 
     def mature(self, moment: datetime) -> list[datetime]:
         """The as-of dates whose answer is known at a moment."""
@@ -112,6 +129,14 @@ class Dataset:
             wanted &= self.keys["as_of"].isin(list(dates)).to_numpy()
         rows = np.flatnonzero(wanted)
         return rows, y[rows]
+
+    def parts(self) -> tuple[Labelled, Labelled]:
+        """The rows of a snapshot that train and that test; all do both where there is no split."""
+        rows, y = self.labelled(None, None)
+        if self.holdout is None:
+            return (rows, y), (rows, y)
+        train, test = np.isin(rows, self.holdout.train), np.isin(rows, self.holdout.test)
+        return (rows[train], y[train]), (rows[test], y[test])
 
     def newest(self, rows: Rows, y: Floats, limit: int | None = None) -> tuple[Rows, Floats]:
         """The rows of the newest dates, whole, up to `FIT_ROWS` or one date; all of a snapshot."""

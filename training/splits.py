@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+from sklearn.model_selection import train_test_split
 
-from features.errors import ProjectError
-from features.project import Target
+from features.errors import ProjectError, UnfitDataError
+from features.project import Split, Target
 from training.labels import mature
 
 N_ORIGINS = 3
@@ -104,6 +106,59 @@ def newest(dates: Sequence[datetime]) -> tuple[datetime, ...]:
     """The newest block of some dates: the last date, or the last 30 days of a dense grid."""
     blocks = _blocks(sorted(set(dates)))
     return blocks[-1] if blocks else ()
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """A fixed test of a snapshot: positions of the rows that train and of those that test."""
+
+    train: Rows
+    test: Rows
+
+
+def holdout(split: Split, state: pd.DataFrame) -> Holdout | None:
+    """The fixed test that a target's `split` sets for a snapshot; None: it is cross-validated.
+
+    Parameters
+    ----------
+    split : Split
+        `train_sample` and `test_sample` name values of the column `sample`. `test_share` takes
+        the last rows by `row_number`, or with a `seed` those that scikit-learn's
+        `train_test_split` draws from the rows in that order.
+    state : DataFrame of shape (n, columns)
+        State of all rows of the snapshot.
+
+    Raises
+    ------
+    UnfitDataError
+        A column or a sample that the split names is not in the snapshot.
+    """
+    if split.train_sample is not None and split.test_sample is not None:
+        return Holdout(_sample(state, split.train_sample), _sample(state, split.test_sample))
+    if split.test_share is None:
+        return None
+    if "row_number" not in state or state["row_number"].isna().any():
+        raise UnfitDataError(
+            "split.test_share needs the order of the rows: map row_number of snapshots"
+            ' (expressions = { row_number = "_row" } is that of the file)'
+        )
+    order = np.argsort(state["row_number"].to_numpy(dtype=np.int64), kind="stable")
+    drawn = split.seed is not None
+    train, test = train_test_split(
+        order, test_size=split.test_share, random_state=split.seed, shuffle=drawn
+    )
+    return Holdout(np.sort(train), np.sort(test))
+
+
+def _sample(state: pd.DataFrame, name: str) -> Rows:
+    """Positions of the rows of a sample."""
+    if "sample" not in state:
+        raise UnfitDataError(f"split names the sample {name!r}: map the column sample of snapshots")
+    rows = np.flatnonzero(state["sample"].eq(name).fillna(False))
+    if not len(rows):
+        there = ", ".join(sorted(state["sample"].dropna().unique())[:10])
+        raise UnfitDataError(f"split names the sample {name!r}; the snapshots hold {there}")
+    return rows
 
 
 def customer_folds(

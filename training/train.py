@@ -97,6 +97,6 @@ def _check_columns(data: Dataset, planned: Plan, data_end: datetime | None) -> N
         newest = planned.origins[-1]
         rows, y = data.newest(*data.labelled(newest.train, newest.at))
     else:
-        rows, y = data.labelled(None, data_end)
+        rows, y = data.parts()[0] if data_end is None else data.labelled(None, data_end)
     encoder = data.encoder(rows)
     check_columns(data.sample(rows, y, encoder), encoder.names)

@@ -11,7 +11,7 @@ from models.encode import Encoder
 from models.portable import LIMIT, sigmoid
 from training.baselines import constant, simple_rule
 from training.recipe import DEFAULT, LOGISTIC, Choice, Setting, choose, learn
-from training.sample import Dataset, Floats, Rows, Sample
+from training.sample import Dataset, Floats, Labelled, Rows, Sample
 from training.splits import Origin, customer_folds
 
 FOLDS = 5  # of snapshots
@@ -24,7 +24,7 @@ class Trial:
     Attributes
     ----------
     at : datetime or None
-        The origin; None for the cross-validation of a snapshot.
+        The origin; None for snapshots.
     train_rows, test_rows : ndarray of int
         Rows of the dataset.
     train_y, y : ndarray
@@ -89,14 +89,33 @@ def run_origin(
     champion : Setting, optional
         The recipe of the present champion, to be learned beside.
     """
-    train_rows, train_y = data.newest(*data.labelled(origin.train, origin.at))
-    test_rows, test_y = data.labelled(origin.test, data_end)
-    encoder = data.encoder(train_rows)
-    train = data.sample(train_rows, train_y, encoder)
-    test = data.sample(test_rows, test_y, encoder)
-    choice = Choice(setting) if setting else choose(train, encoder.categorical)
-    found = _predict(train, test, encoder, choice, champion)
-    return _trial(origin.at, (train.rows, train.y), (test.rows, test.y), found)
+    train = data.newest(*data.labelled(origin.train, origin.at))
+    return _held_out(
+        data, origin.at, train, data.labelled(origin.test, data_end), setting, champion
+    )
+
+
+def run_snapshot(data: Dataset, champion: Setting | None = None) -> Trial:
+    """The fixed split of a snapshot, or its cross-validation where it has none."""
+    if data.holdout is None:
+        return run_folds(data, champion=champion)
+    return _held_out(data, None, *data.parts(), None, champion)
+
+
+def _held_out(
+    data: Dataset,
+    at: datetime | None,
+    train: Labelled,
+    test: Labelled,
+    setting: Setting | None,
+    champion: Setting | None,
+) -> Trial:
+    """Everything learned on one part and predicted on the other."""
+    encoder = data.encoder(train[0])
+    seen, unseen = data.sample(*train, encoder), data.sample(*test, encoder)
+    choice = Choice(setting) if setting else choose(seen, encoder.categorical)
+    found = _predict(seen, unseen, encoder, choice, champion)
+    return _trial(at, (seen.rows, seen.y), (unseen.rows, unseen.y), found)
 
 
 def run_folds(data: Dataset, *, champion: Setting | None = None, seed: int = 0) -> Trial:
@@ -119,9 +138,7 @@ def run_folds(data: Dataset, *, champion: Setting | None = None, seed: int = 0) 
     return _trial(None, (rows, y), (tested[back], y), _joined(found, back))
 
 
-def _trial(
-    at: datetime | None, train: tuple[Rows, Floats], test: tuple[Rows, Floats], found: _Predicted
-) -> Trial:
+def _trial(at: datetime | None, train: Labelled, test: Labelled, found: _Predicted) -> Trial:
     return Trial(
         at,
         *train,
