@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from features.errors import ProjectError, UnknownTargetError
-from features.project_checks import check_project, choice, settings_at
+from features.project_checks import check_engine, check_project, choice, settings_at
 from features.vendors import expand
 
 RevenueModel = Literal["subscription", "membership", "freemium", "contract", "consumption"]
@@ -165,6 +165,7 @@ class Project(_Section):
     revenue_model: RevenueModel
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$")
     timezone: str = "UTC"
+    engine: Annotated[str, AfterValidator(check_engine)] = "duckdb"  # or local[2], spark://...
     data: str = "."
     data_end: Moment | None = None
     connections: dict[str, Connection] = {}

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
 _REFERENCE = re.compile(r"\$\{\w+\}")
 _SECRET = re.compile(r"pass|pwd|secret|token|key|credential", re.IGNORECASE)
 PERIOD_COLUMNS = ("starts_at", "ends_at")
+
+
+_SPARK = re.compile(r"local\[(\*|[1-9]\d*)\]|spark://[^\s/:]+:\d+(,[^\s/:]+:\d+)*")
+
+
+def check_engine(name: str) -> str:
+    """The engine's name as it came; ValueError when no engine is called so."""
+    if name != "duckdb" and not _SPARK.fullmatch(name):
+        raise ValueError(
+            "allowed are 'duckdb', 'local[2]' (Spark on so many cores of this machine) and"
+            " 'spark://host:port' (a cluster)"
+        )
+    return name
 
 
 def choice(came: str, allowed: Iterable[str]) -> str:
