@@ -233,11 +233,13 @@ def _train(staged: "Staged", names: Iterable[str], *, as_json: bool = False) -> 
 
 def _score(staged: "Staged", as_of: datetime | None = None, csv: Path | None = None) -> None:
     """Score, publish, write the list when asked for, and print how many there are."""
-    from serving.export import write_csv
+    from serving.export import check_writable, write_csv
     from serving.scoring import score as publish
     from serving.store import Store
     from serving.summary import SUMMARY_COLUMNS, summary_row
 
+    if csv:
+        check_writable(csv)  # before long work
     project = staged.project
     registry = _registry(project)
     store = Store.for_project(project, _settings(project).store_url)

@@ -1,8 +1,10 @@
 """The current list as CSV, for those without a CRM connection."""
 
 import csv
+import errno
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
@@ -44,6 +46,24 @@ COLUMNS = (
 )
 
 
+def check_writable(path: Path) -> None:
+    """Try what `write_csv` will need, before long work; leaves nothing behind.
+
+    Raises
+    ------
+    StoreError
+        If its folder is missing or cannot be written to, or `path` is itself a folder.
+    """
+    draft = _draft(path)
+    try:
+        if path.is_dir():
+            raise _unwritable(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+        draft.touch()
+        draft.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
 def write_csv(store: Store, project: str, path: Path) -> int:
     """Write the scored customers of the current run, target by target, in list order.
 
@@ -66,7 +86,7 @@ def write_csv(store: Store, project: str, path: Path) -> int:
     if run is None:
         raise StoreError(f"the store {store} holds no published run of {project!r} to export")
     systems = reader.systems(run.id)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft = _draft(path)
     try:
         with draft.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\r\n")
@@ -78,10 +98,20 @@ def write_csv(store: Store, project: str, path: Path) -> int:
                 count += 1
         draft.replace(path)
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from None
+        raise _unwritable(path, error) from None
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # it is gone, or could never be made
+            draft.unlink()
     return count
+
+
+def _draft(path: Path) -> Path:
+    """Where the file grows until it is whole; in the same folder, so that it can be renamed."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{path} cannot be written: {error.strerror}")
 
 
 def cell(value: Cell) -> str:

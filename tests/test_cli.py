@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -15,6 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from features.project import load_project
 from retention import app
 
 VERBS = sorted(command.callback.__name__ for command in app.registered_commands)
@@ -129,7 +132,16 @@ class TestMistakes:
 
     def test_a_folder_that_cannot_be_written(self, ran: Ran) -> None:
         missing = ran.folder / "missing" / "list.csv"
+        before = _runs(ran.folder)
         self.fails("score", ran.folder, "--csv", missing, says=str(missing))
+        assert _runs(ran.folder) == before  # found before scoring
+
+    def test_a_model_registry_that_does_not_answer(self, ran: Ran) -> None:
+        env = {
+            "MLFLOW_TRACKING_URI": "http://nobody:secret@127.0.0.1:9",
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+        }
+        self.fails("score", ran.folder, says="registry http://127.0.0.1:9 cannot", env=env)
 
     def test_a_folder_without_tables(self, tmp_path: Path) -> None:
         self.fails("init", tmp_path, says=str(tmp_path))
@@ -246,6 +258,13 @@ def test_simulate_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
     assert names
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def _runs(folder: Path) -> list[object]:
+    """Every scoring run in the store, whole or not."""
+    outputs = load_project(folder).outputs
+    with closing(sqlite3.connect(outputs / "store.db")) as store:
+        return store.execute("SELECT * FROM scoring_runs ORDER BY 1").fetchall()
 
 
 def _answer(url: str) -> int:

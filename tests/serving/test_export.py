@@ -9,7 +9,7 @@ import pytest
 from store_rows import MONDAY, customer, entry, publish, unscored
 
 from features.errors import StoreError
-from serving.export import COLUMNS, cell, write_csv
+from serving.export import COLUMNS, cell, check_writable, write_csv
 from serving.store import Store
 
 
@@ -143,3 +143,31 @@ class TestFailures:
             write_csv(store, "acme", path)
         assert path.read_text(encoding="utf-8") == "old"
         assert [p.name for p in tmp_path.glob("*list.csv*")] == ["list.csv"]
+
+    @pytest.mark.parametrize(
+        ("place", "says"),
+        [
+            pytest.param("none/list.csv", "No such file or directory", id="missing folder"),
+            pytest.param("file/list.csv", "Not a directory", id="a file in place of the folder"),
+            pytest.param("folder", "Is a directory", id="a folder in place of the file"),
+            pytest.param("/proc/list.csv", "", id="a folder that takes no files"),
+        ],
+    )
+    def test_a_place_that_takes_no_file_is_found_beforehand(self, store, tmp_path, place, says):
+        (tmp_path / "file").touch()
+        (tmp_path / "folder").mkdir()
+        path = tmp_path / place
+        publish(store, [customer("a")], {"churn": [entry("a", 0.5, 1)]})
+        for attempt in (lambda: check_writable(path), lambda: write_csv(store, "acme", path)):
+            with pytest.raises(StoreError) as caught:
+                attempt()
+            assert str(caught.value).startswith(f"{path} cannot be written: {says}")
+        assert list((tmp_path / "folder").iterdir()) == []
+        assert list(tmp_path.glob(".*")) == []
+
+    def test_looking_beforehand_leaves_the_folder_as_it_is(self, tmp_path):
+        (tmp_path / "list.csv").write_text("old", encoding="utf-8")
+        check_writable(tmp_path / "list.csv")
+        check_writable(tmp_path / "new.csv")
+        assert [p.name for p in tmp_path.iterdir()] == ["list.csv"]
+        assert (tmp_path / "list.csv").read_text(encoding="utf-8") == "old"
