@@ -110,7 +110,7 @@ class Dataset:
         if not self.target.split.group_duplicates:
             return np.asarray(pd.factorize(self.keys["customer_id"])[0], dtype=np.int64)
         alike = self.frame.groupby([*self.frame], sort=False, dropna=False)
-        return alike.ngroup().to_numpy(dtype=np.int64)
+        return np.asarray(alike.ngroup(), dtype=np.int64)
 
     def mature(self, moment: datetime) -> list[datetime]:
         """The as-of dates whose answer is known at a moment."""
