@@ -156,6 +156,7 @@ class Limits(_Section):
     quarantine_share: float = Field(0.01, ge=0, le=1)  # of a table's rows
     min_events: int = 50  # distinct customers with the event, in train and in test
     plausible_auc: float | None = None
+    outcome_columns: list[str] = []  # written because of the outcome; one as a feature is a leak
 
 
 class Project(_Section):
