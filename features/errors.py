@@ -3,6 +3,7 @@
 RetentionError                 base: one plain sentence, exit code 1 on the command line
 |- ProjectError                the project file is wrong: file, key, what came, what is allowed
 |- SourceError                 a source cannot be used: table, column, count, examples
+|- EngineError                 the engine a project names cannot be started: what it needs
 |- UnknownFeatureError         a model or project asks for a feature that is not registered
 |- UnknownTargetError          a target that the project does not declare
 |- UnfitDataError              the data cannot teach this target; says what is missing, by how much
@@ -33,6 +34,10 @@ class SourceError(RetentionError):
     def __init__(self, message: str, lines: Iterable[str] = ()) -> None:
         super().__init__(message)
         self.lines = tuple(lines)
+
+
+class EngineError(RetentionError):
+    """The engine that a project names cannot be started; says what it needs."""
 
 
 class UnknownFeatureError(RetentionError):

@@ -7,7 +7,7 @@ import numpy as np
 
 from features.declare import EVER, Reduce
 from features.grid import Grid
-from features.reduce import Reduced, Rows
+from features.reduce import Blocks, Rows
 
 NEVER = np.iinfo(np.int64).min  # a `last` or `first` that has not happened
 _OPERATION: dict[Reduce, np.ufunc] = {"sum": np.add, "last": np.maximum, "first": np.minimum}
@@ -66,7 +66,7 @@ class Cube:
 
 
 def window_values(
-    reduced: Reduced,
+    reduced: Blocks,
     kinds: Sequence[Reduce],
     windows: Sequence[Window],
     grid: Grid,

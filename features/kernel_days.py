@@ -10,7 +10,7 @@ from features.declare import EVER, Reduce
 from features.grid import Grid
 from features.history import Pairs, Versions, expand
 from features.kernel import Window, groups
-from features.reduce import Reduced, Rows
+from features.reduce import Blocks, Rows
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ SUMMARIES: dict[Reduce, Callable[[Seen], np.ndarray]] = {
 
 
 def set_values(
-    reduced: Reduced,
+    reduced: Blocks,
     kinds: Sequence[Reduce],
     windows: Sequence[Window],
     grid: Grid,
@@ -160,7 +160,7 @@ def _summarise(
 
 
 def latest_values(
-    reduced: Reduced, grid: Grid, customer: np.ndarray, as_of: np.ndarray
+    reduced: Blocks, grid: Grid, customer: np.ndarray, as_of: np.ndarray
 ) -> np.ndarray:
     """The last value known at each pair; float64 of shape (n_pairs,), null where there is none."""
     out = np.full(len(customer), np.nan)

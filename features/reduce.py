@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import ibis
 import ibis.expr.types as ir
@@ -50,6 +51,30 @@ class Rows:
 Work = Callable[[np.ndarray, Rows, np.ndarray, np.ndarray], None]
 
 
+class Blocks(Protocol):
+    """The rows of a scan in blocks of `size` neighbouring customers, wherever they are."""
+
+    @property
+    def size(self) -> int:
+        """Customers of a block."""
+
+    def each(self, work: Work, out: np.ndarray, customer: np.ndarray, as_of: np.ndarray) -> None:
+        """Fill `out`, whose last axis are the pairs, block by block.
+
+        `work` gets its part of `out`, the rows, and the block's pairs with customers counted from
+        its first; `customer` must be sorted. It is a function of what it is given, and may run in
+        another process.
+        """
+
+
+@runtime_checkable
+class Elsewhere(Protocol):
+    """An engine that leaves the rows where they are, and takes the kernel to them."""
+
+    def in_blocks(self, expression: ir.Table, names: Sequence[str], size: int) -> Blocks:
+        """The grouped rows of a scan; `names` are their values."""
+
+
 @dataclass(frozen=True)
 class Reduced:
     """The rows of a scan in batches, each grouped by block of `size` neighbouring customers.
@@ -76,23 +101,23 @@ class Reduced:
         return replace(rows, customer=rows.customer - low)
 
     def each(self, work: Work, out: np.ndarray, customer: np.ndarray, as_of: np.ndarray) -> None:
-        """Fill `out`, whose last axis are the pairs, block by block on every core.
-
-        `work` gets its part of `out`, the rows, and the block's pairs with customers counted from
-        its first; `customer` must be sorted. It is a function of what it is given, and may run in
-        another process.
-        """
+        """As `Blocks.each`, on every core."""
 
         def one(low: int) -> None:
-            pairs = slice(*np.searchsorted(customer, [low, low + self.size]))
+            pairs = pairs_of(customer, low, self.size)
             work(out[..., pairs], self.block(low), customer[pairs] - low, as_of[pairs])
 
         in_threads(one, range(0, int(customer[-1]) + 1 if len(customer) else 0, self.size))
 
 
+def pairs_of(customer: np.ndarray, low: int, size: int) -> slice:
+    """The pairs, sorted by customer, of the block that begins with customer `low`."""
+    return slice(*np.searchsorted(customer, [low, low + size]))
+
+
 def reduce_events(
     table: ir.Table, measures: Sequence[Measure], grid: Grid, customers: pa.Array
-) -> Reduced:
+) -> Blocks:
     """Sum additive measures, and take last and first moments, in one scan of the table."""
     names = [m.name for m in measures]
     return _fetch(scan(table, measures, grid, customers), names, grid, customers)
@@ -105,7 +130,7 @@ def scan(table: ir.Table, measures: Sequence[Measure], grid: Grid, customers: pa
     return placed.group_by("customer", "interval", "shown").aggregate(**sums)
 
 
-def reduce_days(table: ir.Table, measure: Measure, grid: Grid, customers: pa.Array) -> Reduced:
+def reduce_days(table: ir.Table, measure: Measure, grid: Grid, customers: pa.Array) -> Blocks:
     """Count distinct days: a day is one row, shown as soon as the first of its events is."""
     placed = _placed(table, grid, customers)
     value = measure.contributes(placed)
@@ -121,7 +146,7 @@ def reduce_days(table: ir.Table, measure: Measure, grid: Grid, customers: pa.Arr
 
 def reduce_distinct(
     table: ir.Table, contributes: Contributes, grid: Grid, customers: pa.Array
-) -> Reduced:
+) -> Blocks:
     """One row per customer, value, interval and showing; `values` is a code of the value."""
     placed = _placed(table, grid, customers)
     value = contributes(placed)
@@ -136,7 +161,7 @@ def reduce_distinct(
 
 def reduce_latest(
     table: ir.Table, contributes: Contributes, grid: Grid, customers: pa.Array
-) -> Reduced:
+) -> Blocks:
     """The latest value per customer, interval and showing; `values` are both clocks and the value.
 
     Of values at one moment the one known last counts, of those the greatest.
@@ -196,13 +221,16 @@ def _codes(customers: pa.Array) -> ir.Table:
     return ibis.memtable(pa.table({"customer_id": customers, "customer": places}))
 
 
-def _fetch(expression: ir.Table, names: Sequence[str], grid: Grid, customers: pa.Array) -> Reduced:
+def _fetch(expression: ir.Table, names: Sequence[str], grid: Grid, customers: pa.Array) -> Blocks:
     """The grouped rows as compact integers, in blocks of customers."""
     size = max(1, BLOCK_BYTES // (len(grid.edges) * len(names) * 8))
+    backend = expression.get_backend()
+    if isinstance(backend, Elsewhere):
+        return backend.in_blocks(expression, names, size)
     # Read whole, not streamed: DuckDB then groups on all cores, in a third of the time.
     found = expression.to_pyarrow()
     batches = found.to_batches(max_chunksize=BATCH_ROWS) or [_no_rows(found.schema)]
-    rows = in_threads(lambda batch: _rows(batch, names), batches)
+    rows = in_threads(lambda batch: to_rows(batch, names), batches)
     return Reduced.of(rows, len(customers), size)
 
 
@@ -210,7 +238,7 @@ def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_pylist([], schema=schema)
 
 
-def _rows(batch: pa.RecordBatch, names: Sequence[str]) -> Rows:
+def to_rows(batch: pa.RecordBatch, names: Sequence[str]) -> Rows:
     """A batch as arrays; the values of a row lie side by side, as the kernel writes them."""
     customer, interval, shown = (
         np.asarray(batch.column(key), np.int32) for key in ("customer", "interval", "shown")
