@@ -2,37 +2,33 @@
 
 import tomllib
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from features.errors import ProjectError, UnknownTargetError
 from features.project_checks import check_engine, check_project, choice, settings_at
+from features.project_targets import SECTION, AsOf, Moment, Revenue, Split, Target
 from features.vendors import expand
 
+__all__ = ["AsOf", "Project", "Revenue", "Source", "Split", "Target", "load_project"]
+
 RevenueModel = Literal["subscription", "membership", "freemium", "contract", "consumption"]
-TargetKind = Literal[
-    "churn", "silence", "inactivity", "upsell", "cross_sell", "conversion", "contraction"
-]
-
-
-def _moment(value: Any) -> Any:
-    """A TOML date is its midnight."""
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return datetime(value.year, value.month, value.day)
-    return value
-
-
-Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = SECTION
 
 
 class Connection(_Section):
@@ -70,61 +66,6 @@ class Source(_Section):
         if self.connection is not None:
             return f"{self.connection}: {self.relation or 'query'}"
         return self.file if self.file is not None else ", ".join(self.inputs.values())
-
-
-class AsOf(_Section):
-    """Which moments are scored: a calendar grid, or so many days after an anchor."""
-
-    every: Literal["day", "week", "month"] = "month"
-    start: Moment | None = None
-    end: Moment | None = None
-    dates: list[Moment] = []  # named moments instead of a grid
-    anchor: Literal["customers", "subscriptions", "orders"] | None = None
-    after_days: int = 0
-    where: str | None = None  # SQL over the anchor table: which rows anchor
-
-
-class Split(_Section):
-    """Where a test is fixed; left out, the newest mature moments are the rolling origins' tests.
-
-    Snapshots are cross-validated unless a sample or a share of their rows is the test.
-    """
-
-    train: list[Moment] = []
-    test: list[Moment] = []
-    test_from: Moment | None = None
-    train_sample: str | None = None  # snapshots: value of the column `sample` of rows that train
-    test_sample: str | None = None  # and of those that test; other rows do neither
-    test_share: float | None = Field(None, gt=0, lt=1)  # the last rows by `row_number`, or with
-    seed: int | None = Field(None, ge=0)  # a seed rows drawn as by scikit-learn's train_test_split
-    group_duplicates: bool = False  # rows alike in every feature count as one customer
-
-
-class Target(_Section):
-    """One event to predict; `spec`: eligible, happens, known after."""
-
-    kind: TargetKind
-    horizon_days: int = Field(90, gt=0)
-    grace_days: int = Field(30, ge=0)
-    active_days: int = Field(365, gt=0)
-    min_increase: float = Field(0.05, ge=0)
-    min_age_days: int = Field(14, ge=0)  # younger customers are `too_new`
-    label: str | None = None  # snapshots: the column that says who left
-    positive: str | None = None  # snapshots: its value for those
-    where: str | None = None  # SQL over the state at as_of: who else must hold
-    as_of: AsOf = AsOf()
-    split: Split = Split()
-    features: list[str] = []  # names or families; empty is all
-
-
-class Revenue(_Section):
-    """The policy under which MRR is counted (`spec/revenue.md`)."""
-
-    dunning_days: int = 30
-    pause_max_days: int = 90
-    trial_counts: bool = False
-    zero_mrr_is_churn: bool = True
-    discounts: Literal["recurring", "all", "none"] = "recurring"
 
 
 class Bands(_Section):

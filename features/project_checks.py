@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
+from features.project_kinds import check_anchor, check_kind
 from features.tables import TABLES
 
 if TYPE_CHECKING:
@@ -138,9 +139,8 @@ def mappable(table: str, source: "Source") -> list[str]:
 
 
 def _check_target(key: str, target: "Target", project: "Project") -> None:
-    anchor = target.as_of.anchor
-    if anchor is not None and anchor not in project.sources:
-        raise ValueError(f"{key}.as_of.anchor: {anchor!r} has no source")
+    check_anchor(f"{key}.as_of", target.as_of, project)
+    check_kind(key, target, project)
     if target.label is None:
         if "customers" not in project.sources:
             raise ValueError(

@@ -35,8 +35,8 @@ CUSTOMER_COLUMNS = (
     " acquisition_channel, email, external_ids, objected_at"
 )
 TARGET_SETTINGS = (
-    "kind, horizon_days, grace_days, active_days, min_increase, min_age_days, label, positive,"
-    " where, as_of, split, features"
+    "kind, horizon_days, grace_days, pause_days, active_days, min_increase, min_age_days, product,"
+    " product_in, audience, label, positive, where, as_of, split, features"
 )
 
 
@@ -97,7 +97,7 @@ MISTAKES = [
     pytest.param(
         TOML + 'as_of.evry = "day"\n',
         "targets.lapse.as_of.evry: no such setting; allowed are every, start, end, dates, anchor,"
-        " after_days, where; did you mean 'every'?",
+        " after_days, ladder_days, where; did you mean 'every'?",
         id="setting-of-as-of",
     ),
     pytest.param(
@@ -164,6 +164,38 @@ MISTAKES = [
         TOML + 'as_of.anchor = "subscriptions"\n',
         "targets.lapse.as_of.anchor: 'subscriptions' has no source",
         id="anchor",
+    ),
+    pytest.param(
+        TOML + 'as_of.anchor = "term_end"\n',
+        "targets.lapse.as_of.anchor: 'term_end' has no source; it needs sources.subscriptions",
+        id="ladder-without-terms",
+    ),
+    pytest.param(
+        TOML + "as_of.ladder_days = [7]\n",
+        "targets.lapse.as_of.ladder_days is for anchor = 'term_end', not None",
+        id="ladder-without-anchor",
+    ),
+    pytest.param(
+        TOML + 'product = "x"\n',
+        "targets.lapse.product is for kind 'cross_sell', not 'silence'",
+        id="setting-of-another-kind",
+    ),
+    pytest.param(
+        TOML + '[targets.more]\nkind = "cross_sell"\n',
+        "targets.more.product is missing: the plan, product or event that is sold",
+        id="product",
+    ),
+    pytest.param(
+        TOML + '[targets.more]\nkind = "cross_sell"\nproduct = "x"\nproduct_in = "usage"\n',
+        "targets.more.product_in: 'usage' has no source",
+        id="table-of-the-product",
+    ),
+    pytest.param(
+        TOML.replace("[targets.l", "[sources.usage]\nfile = 'u.csv'\n[targets.l")
+        + '[targets.more]\nkind = "cross_sell"\nproduct = "x"\n',
+        "targets.more.product_in is missing: 'x' may be looked for in orders (product), usage"
+        " (event)",
+        id="which-table-of-the-product",
     ),
     pytest.param(
         TOML + 'label = "Exited"\n',

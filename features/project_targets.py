@@ -1,0 +1,89 @@
+"""Sections of the project file that say what is predicted, when, and how money is counted."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+TargetKind = Literal[
+    "churn", "silence", "inactivity", "upsell", "cross_sell", "conversion", "contraction"
+]
+LADDER_DAYS = (90, 60, 42, 28, 21, 14, 7, 3, 1)
+
+
+def _moment(value: Any) -> Any:
+    """A TOML date is its midnight."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day)
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+SECTION = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Section(BaseModel):
+    model_config = SECTION
+
+
+class AsOf(_Section):
+    """Which moments are scored: a calendar grid, days after an anchor, a ladder before an end."""
+
+    every: Literal["day", "week", "month"] = "month"
+    start: Moment | None = None
+    end: Moment | None = None
+    dates: list[Moment] = []  # named moments instead of a grid
+    anchor: Literal["customers", "subscriptions", "orders", "term_end"] | None = None
+    after_days: int = 0
+    ladder_days: list[Annotated[int, Field(ge=0)]] = [*LADDER_DAYS]  # before a term end
+    where: str | None = None  # SQL over the anchor table: which rows anchor
+
+
+class Split(_Section):
+    """Where a test is fixed; left out, the newest mature moments are the rolling origins' tests.
+
+    Snapshots are cross-validated unless a sample or a share of their rows is the test.
+    """
+
+    train: list[Moment] = []
+    test: list[Moment] = []
+    test_from: Moment | None = None
+    train_sample: str | None = None  # snapshots: value of the column `sample` of rows that train
+    test_sample: str | None = None  # and of those that test; other rows do neither
+    test_share: float | None = Field(None, gt=0, lt=1)  # the last rows by `row_number`, or with
+    seed: int | None = Field(None, ge=0)  # a seed rows drawn as by scikit-learn's train_test_split
+    group_duplicates: bool = False  # rows alike in every feature count as one customer
+
+
+class Target(_Section):
+    """One event to predict; `spec`: eligible, happens, known after."""
+
+    kind: TargetKind
+    horizon_days: int = Field(90, gt=0)
+    grace_days: int = Field(30, ge=0)
+    # churn: how long a paused customer may come back; left out, `revenue.pause_max_days` where the
+    # company pauses subscriptions at all
+    pause_days: int | None = Field(None, ge=0)
+    active_days: int = Field(365, gt=0)
+    min_increase: float = Field(0.05, ge=0)
+    min_age_days: int = Field(14, ge=0)  # younger customers are `too_new`
+    product: str | None = None  # cross_sell: the plan, product or event that is bought
+    product_in: Literal["subscriptions", "orders", "usage"] | None = None  # where it is named
+    audience: Literal["free", "trial", "one_time_buyer"] | None = None  # conversion; None: any
+    label: str | None = None  # snapshots: the column that says who left
+    positive: str | None = None  # snapshots: its value for those
+    where: str | None = None  # SQL over the state at as_of: who else must hold
+    as_of: AsOf = AsOf()
+    split: Split = Split()
+    features: list[str] = []  # names or families; empty is all
+
+
+class Revenue(_Section):
+    """The policy under which MRR is counted (`spec/revenue.md`)."""
+
+    dunning_days: int = 30
+    pause_max_days: int = 90
+    trial_counts: bool = False
+    zero_mrr_is_churn: bool = True
+    discounts: Literal["recurring", "all", "none"] = "recurring"
+    switch_gap_hours: float = Field(24, ge=0)  # cancel and create so close together is a change
