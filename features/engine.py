@@ -1,17 +1,25 @@
 """The tables of one company on an engine: Ibis expressions, on DuckDB by default."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from tempfile import gettempdir
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from features.connection import hush
+from features.errors import EngineError
 from features.tables import TABLES, Column
+
+if TYPE_CHECKING:
+    from features.staging import Staged
 
 _IBIS_TYPES = {
     "string": "string",
@@ -65,6 +73,43 @@ def open_tables(files: Mapping[str, Path], connection: ibis.BaseBackend | None =
     connection = connection or open_duckdb()
     tables = {name: connection.read_parquet(str(path)) for name, path in files.items()}
     return Tables(connection, tables)
+
+
+def tables_for(staged: "Staged") -> Tables:
+    """The staged tables on the engine that the project names.
+
+    Raises
+    ------
+    EngineError
+        When Spark is named and PySpark, Java or the cluster is missing.
+    """
+    engine = staged.project.engine
+    connection = open_duckdb() if engine == "duckdb" else _spark(engine).connect(engine)
+    return open_tables(staged.tables, connection)
+
+
+def map_partitions(
+    engine: str, function: Callable[[np.ndarray], np.ndarray], matrix: np.ndarray
+) -> np.ndarray:
+    """`function` of the rows of a matrix, here or, on Spark, in one pass over its partitions.
+
+    `function` gives as many values as it gets rows, each from its row alone.
+    """
+    if engine == "duckdb":
+        return function(matrix)
+    mapped: np.ndarray = _spark(engine).map_partitions(engine, function, matrix)
+    return mapped
+
+
+def _spark(engine: str) -> ModuleType:
+    """`features.spark`, which needs what the base install lacks."""
+    try:
+        return import_module("features.spark")
+    except ModuleNotFoundError as error:
+        raise EngineError(
+            f"engine {engine!r} needs PySpark, and {error.name!r} is not installed:"
+            " `pip install .[spark]`, and Java 17"
+        ) from None
 
 
 def tables_of(frames: Mapping[str, pd.DataFrame]) -> Tables:
