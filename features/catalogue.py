@@ -7,6 +7,7 @@ from dataclasses import replace
 import features.families  # noqa: F401  registers every family
 from features.declare import DERIVED, EVER, MEASURES, Feature
 from features.engine import Tables
+from features.own import use_own
 from features.project import Project
 from features.windows import asked_by, available_measures
 
@@ -30,7 +31,7 @@ def _with_tables(name: str) -> Feature:
     return replace(item.feature, tables=tuple(sorted(tables)), reach_days=reach)
 
 
-CATALOGUE: dict[str, Feature] = catalogue()
+CATALOGUE: dict[str, Feature] = catalogue()  # those of the product
 
 
 def available(tables: Tables, project: Project, wanted: Sequence[str] = ()) -> dict[str, Feature]:
@@ -38,9 +39,10 @@ def available(tables: Tables, project: Project, wanted: Sequence[str] = ()) -> d
 
     `wanted` narrows them to those names or families; empty is all.
     """
+    use_own(project)
     measures = available_measures(tables)
     found = {}
-    for name, feature in CATALOGUE.items():
+    for name, feature in catalogue().items():
         if name in DERIVED:
             windows, columns = asked_by(DERIVED[name])
             allowed = all(measure in measures for measure, _ in windows)

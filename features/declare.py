@@ -129,6 +129,7 @@ def measure(
 
     def register(function: Callable[[ir.Table], ir.Value]) -> Callable[[ir.Table], ir.Value]:
         (table,) = inspect.signature(function).parameters
+        _claim(function.__name__)
         nothing = None if reduce in NULL_IF_NONE else empty
         feature = Feature(
             name=function.__name__,
@@ -165,6 +166,7 @@ def derived(
     """Register a ratio or a fact of the state; `tables` are needed beside those of its windows."""
 
     def register(function: Callable[[Any], np.ndarray]) -> Callable[[Any], np.ndarray]:
+        _claim(function.__name__)
         feature = Feature(
             name=function.__name__,
             family=_family(function),
@@ -183,6 +185,11 @@ def derived(
         return function
 
     return register
+
+
+def _claim(name: str) -> None:
+    if name in MEASURES or name in DERIVED:
+        raise ValueError(f"there is a feature {name!r} already")
 
 
 def _family(function: Callable[..., Any]) -> str:

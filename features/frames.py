@@ -14,6 +14,7 @@ from features.built import Built
 from features.clock import as_of_dates, pairs_at
 from features.declare import Feature
 from features.engine import open_tables
+from features.own import own_code
 from features.project import Project, Target
 from features.snapshot import is_snapshot
 from features.staging import Staged
@@ -57,7 +58,7 @@ def _place(project: Project, staged: Staged, target: Target) -> Path:
         "barred": sorted({*project.exclude, *project.sensitive}),
         "timezone": project.timezone,
         "currency": project.currency,
-        "code": _code(),
+        "code": [_code(), *own_code(project)],
     }
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
     return project.outputs / "frames" / f"{digest}.parquet"
