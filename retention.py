@@ -147,13 +147,19 @@ def serve(
 
 @app.command(epilog="Example: retention features --write")
 def features(
+    project: Annotated[
+        Path | None, typer.Argument(metavar="P", help="With the features of this project's own.")
+    ] = None,
     write: Annotated[bool, typer.Option("--write", help="Write docs/features.md too.")] = False,
 ) -> None:
     """Print every feature: name, family, unit, window, meaning, whether it can be acted on."""
-    from features.catalogue import CATALOGUE
+    from features.catalogue import CATALOGUE, catalogue
     from features.catalogue_page import COLUMNS, catalogue_page, feature_row
+    from features.own import use_own
 
-    print_table(COLUMNS, map(feature_row, CATALOGUE.values()))
+    if project is not None:
+        use_own(load_project(project))
+    print_table(COLUMNS, map(feature_row, catalogue().values()))
     if write:
         CATALOGUE_PAGE.write_text(catalogue_page(CATALOGUE.values()), encoding="utf-8")
         _say(f"{CATALOGUE_PAGE} is written")
