@@ -1,18 +1,23 @@
-"""Finding and reading the files of a source: one view over all, their rows numbered."""
+"""Finding the files of a source, and landing each: a text is parsed once into Parquet."""
 
 from pathlib import Path
+from typing import Any
 
 from duckdb import DuckDBPyConnection, Error
 
 from features.errors import SourceError
 from features.project import Project, Source
-from features.sources_raw import RawSource, first_sentence, literal, quote
+from features.sources_landed import Landing, key_of
+from features.sources_raw import Landed, Unit, columns_of, first_sentence, literal
 from features.sources_text import TEXT_SUFFIXES, parse_text
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
+READABLE = PARQUET_SUFFIXES + TEXT_SUFFIXES
 
 
-def find_files(project: Project, table: str, name: str) -> tuple[Path, ...]:
+def find_files(
+    project: Project, table: str, name: str, suffixes: tuple[str, ...] = READABLE
+) -> tuple[Path, ...]:
     """The files of a name or glob in the data folder, sorted.
 
     Raises
@@ -33,90 +38,58 @@ def find_files(project: Project, table: str, name: str) -> tuple[Path, ...]:
         there = f"; the folder holds {', '.join(near[:12])}" if near else ""
         raise SourceError(f"sources.{table}: {what} {name!r} in {folder}{there}")
     for file in files:
-        if not file.name.lower().endswith(PARQUET_SUFFIXES + TEXT_SUFFIXES):
-            known = ", ".join(PARQUET_SUFFIXES + TEXT_SUFFIXES)
+        if not file.name.lower().endswith(suffixes):
+            known = ", ".join(suffixes)
             raise SourceError(f"sources.{table}: cannot read {file.name!r}; readable are {known}")
     return tuple(files)
 
 
-def open_files(
-    con: DuckDBPyConnection, project: Project, table: str, position: int, scratch: Path
-) -> RawSource:
-    """Make the view `raw_<table>_<position>` over the files of a source.
+def land_files(
+    con: DuckDBPyConnection, project: Project, table: str, position: int, landing: Landing
+) -> Landed:
+    """Every file of a source as Parquet; one that landed before is not parsed again.
 
-    Text files are parsed once, every value as text, into Parquet in `scratch`; lines that do not
-    have the header's number of values are kept in a view of rejects (`_file`, `_row`, `line`,
-    `reason`).
+    Text files are parsed with every value as text; lines that do not have the header's number of
+    values are kept as rejects (`_file`, `_row`, `line`, `reason`).
     """
     source = project.sources[table][position]
     files = find_files(project, table, source.file or "")
-    name = f"{table}_{position}"
-    parquet, rejects = [], []
     try:
-        for number, file in enumerate(files):
-            if file.name.lower().endswith(PARQUET_SUFFIXES):
-                parquet.append(file)
-                continue
-            parsed = scratch / f"{name}_{number}.parquet"
-            rejects.append(parse_text(con, source, file, parsed, f"rejects_{name}_{number}"))
-            parquet.append(parsed)
-        columns = _columns(con, table, source, files, parquet)
-        names = ", ".join(quote(column) for column in columns)
-        con.execute(
-            f"CREATE VIEW raw_{name} AS SELECT {names}, {_file_case(files, parquet)} AS _file,"
-            f" file_row_number AS _row FROM read_parquet([{_paths(parquet)}],"
-            " union_by_name = true, filename = true, file_row_number = true)"
-        )
-        if rejects:
-            con.execute(f"CREATE VIEW rejects_{name} AS {' UNION ALL '.join(rejects)}")
-    except Error as error:
-        raise SourceError(
-            f"sources.{table}: cannot read {source.origin}: {first_sentence(error)}"
-        ) from error
-    return RawSource(
-        source,
-        table,
-        position,
-        files,
-        f"raw_{name}",
-        columns,
-        f"rejects_{name}" if rejects else None,
-        is_text=bool(rejects),
-    )
+        units = tuple(_land(con, source, file, landing) for file in files)
+        columns = _columns(con, table, source, units)
+    except (Error, OSError, EOFError) as error:
+        what = first_sentence(error) if isinstance(error, Error) else str(error)
+        raise SourceError(f"sources.{table}: cannot read {source.origin}: {what}") from error
+    is_text = any(unit.rejects is not None for unit in units)
+    return Landed(source, table, position, units, columns, is_text, files)
 
 
-def _paths(files: list[Path]) -> str:
-    return ", ".join(literal(file) for file in files)
+def _land(con: DuckDBPyConnection, source: Source, file: Path, landing: Landing) -> Unit:
+    digest = landing.digest(file)
+    if file.name.lower().endswith(PARQUET_SUFFIXES):
+        return Unit(file.name, file, digest)
+    key = key_of(digest, file.name, source.delimiter, source.header)
+    rejects = landing.rejects(key)
 
+    def parse(path: Path) -> dict[str, Any]:
+        lines = parse_text(con, source, file, path, f"rejects_{key}")
+        con.execute(f"COPY ({lines}) TO {literal(rejects)} (FORMAT parquet)")
+        return {"file": file.name}
 
-def _file_case(files: tuple[Path, ...], parquet: list[Path]) -> str:
-    """SQL for the name of the file a row came from."""
-    if len(files) == 1:
-        return literal(files[0].name)
-    cases = " ".join(
-        f"WHEN {literal(p)} THEN {literal(f.name)}" for f, p in zip(files, parquet, strict=True)
-    )
-    return f"CASE filename {cases} END"
+    landing.land(key, parse)
+    return Unit(file.name, landing.path(key), key, rejects)
 
 
 def _columns(
-    con: DuckDBPyConnection,
-    table: str,
-    source: Source,
-    files: tuple[Path, ...],
-    parquet: list[Path],
+    con: DuckDBPyConnection, table: str, source: Source, units: tuple[Unit, ...]
 ) -> dict[str, str]:
     """Columns over all files of a source; every file must have those that are mapped."""
     wanted = set(source.columns.values())
-    for file, path in zip(files, parquet, strict=True):
-        described = con.execute(f"DESCRIBE SELECT * FROM read_parquet({literal(path)})").fetchall()
-        names = {row[0] for row in described}
-        if len(files) > 1 and wanted - names:
-            missing = min(wanted - names)
+    for unit in units if len(units) > 1 and wanted else ():
+        names = set(columns_of(con, [unit.path]))
+        if wanted - names:
             raise SourceError(
-                f"sources.{table}: {file.name} lacks column {missing!r}; it has {sorted(names)}"
+                f"sources.{table}: {unit.name} lacks column {min(wanted - names)!r};"
+                f" it has {sorted(names)}"
             )
-    described = con.execute(
-        f"DESCRIBE SELECT * FROM read_parquet([{_paths(parquet)}], union_by_name = true)"
-    ).fetchall()
-    return {row[0]: row[1] for row in described}
+    return columns_of(con, [unit.path for unit in units])

@@ -17,8 +17,10 @@ from features.checks import Finding, RowCount, empty_table, needed_tables
 from features.connection import connect
 from features.errors import ProjectError, SourceError
 from features.project import Project
-from features.sources import open_source
+from features.sources import land_source
+from features.sources_landed import Landing
 from features.sources_map import Mapped, map_source
+from features.sources_raw import show
 from features.sources_types import Reading
 from features.staging_table import StagingTable
 from features.staging_write import Written, write_quarantine, write_table
@@ -96,9 +98,10 @@ def _publish(new: Path, place: Path) -> None:
 def _stage(con: DuckDBPyConnection, project: Project, scratch: Path, say: Progress) -> Staged:
     folder, quarantine = scratch / "staged", project.outputs / "quarantine"
     folder.mkdir()
+    landing = Landing(project.outputs / "landed")
     shutil.rmtree(quarantine, ignore_errors=True)
     quarantine.mkdir()
-    mapped = _map_all(con, project, scratch, say)
+    mapped = _map_all(con, project, landing, say)
     tables = [StagingTable(con, project, name, sources) for name, sources in mapped.items()]
     known_until = _known_until(project, tables)
     needed = needed_tables(project)
@@ -119,7 +122,7 @@ def _stage(con: DuckDBPyConnection, project: Project, scratch: Path, say: Progre
 
 
 def _map_all(
-    con: DuckDBPyConnection, project: Project, scratch: Path, say: Progress
+    con: DuckDBPyConnection, project: Project, landing: Landing, say: Progress
 ) -> dict[str, tuple[Mapped, ...]]:
     """Every source mapped; all that cannot be are told at once."""
     labels = tuple(sorted({t.label for t in project.targets.values() if t.label is not None}))
@@ -134,7 +137,7 @@ def _map_all(
         for position, source in enumerate(project.sources[name]):
             how = Reading(project.timezone, source.date_format)
             try:
-                raw = open_source(con, project, name, position, scratch)
+                raw = show(con, land_source(con, project, name, position, landing))
                 one = map_source(con, raw, how, labels if name == "snapshots" else ())
             except SourceError as error:
                 faults.append(str(error))
