@@ -11,6 +11,7 @@ _ONLY = {
     "product_in": "cross_sell",
     "audience": "conversion",
     "pause_days": "churn",
+    "end_reasons": "churn",
 }
 
 

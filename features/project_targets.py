@@ -64,6 +64,7 @@ class Target(_Section):
     # churn: how long a paused customer may come back; left out, `revenue.pause_max_days` where the
     # company pauses subscriptions at all
     pause_days: int | None = Field(None, ge=0)
+    end_reasons: list[str] = []  # churn: only an end for one of these is the event; empty: any
     active_days: int = Field(365, gt=0)
     min_increase: float = Field(0.05, ge=0)
     min_age_days: int = Field(14, ge=0)  # younger customers are `too_new`

@@ -76,7 +76,7 @@ def _changes(
     """
     asked = "cancel_requested_at" if "cancel_requested_at" in names else "NULL::TIMESTAMP"
     known = f"least(coalesce({asked}, ends_at), ends_at)"
-    start = {"cancel_requested_at": "NULL::TIMESTAMP"}
+    start = {"cancel_requested_at": "NULL::TIMESTAMP", "end_reason": "NULL::VARCHAR"}
     end = {
         "occurred_at": "ends_at",
         "known_at": known,

@@ -17,6 +17,7 @@ from features.project import Target
 from features.revenue.ledger import mrr_steps
 from features.staging import Staged
 from models.targets import has_event, not_scored_reason
+from training.end_reasons import ended_for
 from training.timeline import OPEN, Ints, Timeline, coverage_runs, micros
 
 DAY = 86_400_000_000  # microseconds
@@ -85,12 +86,18 @@ class Labeller:
         table, judge = _kind(self.target)
         if self._facts is None:
             self._facts = _facts(self._staged, table)
-        facts = self._facts
+        known = facts = self._facts
         if known_before is not None:
-            facts = facts[facts["known_at"] < known_before]
+            known = facts = facts[facts["known_at"] < known_before]
         if table == "subscriptions":
-            facts = mrr_steps(facts, self._staged.project.revenue, _plans(self._staged))
-        return judge(facts, self._keys["customer_id"], micros(self._keys["as_of"]), self.target)
+            facts = mrr_steps(known, self._staged.project.revenue, _plans(self._staged))
+        customer, as_of = self._keys["customer_id"], micros(self._keys["as_of"])
+        event = judge(facts, customer, as_of, self.target)
+        if self.target.end_reasons:
+            until = as_of + self.target.horizon_days * DAY
+            counts = ended_for(known, customer, until, self.target.end_reasons)
+            event = np.where((event == 1) & ~counts, 0.0, event)
+        return event
 
 
 def eligible(target: Target, keys: pd.DataFrame, state: pd.DataFrame) -> npt.NDArray[np.bool_]:
