@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     Field,
     ValidationError,
     model_validator,
@@ -37,11 +38,24 @@ class Connection(_Section):
     url: str  # any Ibis URL, or a SQLite or DuckDB file; `${NAME}` is read from the environment
 
 
+class Input(_Section):
+    """A file that a query names; columns that it lacks are null, as is all of an optional one."""
+
+    file: str | None = None  # or a glob of files
+    columns: list[str] = []  # that the query may name though the file does not have them
+    optional: bool = False  # without the file, a relation of `columns` without a row
+
+
+def _input(value: Any) -> Any:
+    """A file's name alone is an input."""
+    return {"file": value} if isinstance(value, str) else value
+
+
 class Source(_Section):
     """Files, or a table of a connection, mapped onto one canonical table."""
 
     file: str | None = None  # or a glob of files
-    inputs: dict[str, str] = {}  # name -> file or glob, joined by `query` in place of `file`
+    inputs: dict[str, Annotated[Input, BeforeValidator(_input)]] = {}  # joined by `query`
     connection: str | None = None  # a name of [connections], with `relation` or `query`
     relation: str | None = None  # a table or view of the connection, `schema.name` where needed
     query: str | None = None  # SQL over the names of `inputs`, or on the connection
@@ -65,7 +79,11 @@ class Source(_Section):
         """Where it comes from, for messages: the file, or the relation of a connection."""
         if self.connection is not None:
             return f"{self.connection}: {self.relation or 'query'}"
-        return self.file if self.file is not None else ", ".join(self.inputs.values())
+        if self.file is not None:
+            return self.file
+        files = [one.file for one in self.inputs.values() if one.file is not None]
+        more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+        return ", ".join(files[:3]) + more
 
 
 class Bands(_Section):
@@ -112,7 +130,7 @@ class Project(_Section):
     data_end: Moment | None = None
     connections: dict[str, Connection] = {}
     sources: dict[str, list[Source]]
-    targets: dict[str, Target]
+    targets: dict[str, Target] = {}
     exclude: list[str] = []
     sensitive: list[str] = []
     revenue: Revenue = Revenue()
@@ -185,11 +203,12 @@ def load_project(path: Path | str, data: Path | str | None = None) -> Project:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProjectError(f"{path}: not valid TOML: {error}") from None
+    if data is not None:
+        raw["data"] = str(Path(data).resolve())
     if "source" in raw:
-        raw = expand(raw, path.parent)
-    overrides = {"data": str(Path(data).resolve())} if data is not None else {}
+        raw = expand(raw, path)
     try:
-        return Project.model_validate(raw | overrides | {"path": path.resolve()})
+        return Project.model_validate(raw | {"path": path.resolve()})
     except ValidationError as error:
         raise ProjectError(_explain(path, error)) from None
 
@@ -198,6 +217,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "": Project,
     "connections.*": Connection,
     "sources.*.*": Source,
+    "sources.*.*.inputs.*": Input,
     "targets.*": Target,
     "targets.*.as_of": AsOf,
     "targets.*.split": Split,
