@@ -1,114 +1,134 @@
 """The leak guard: fails a training that knows what it could not have known, and gives the proof.
 
-A build holds back rows from `as_of` on by construction, which its own property tests show. Here a
-training is asked what its rows and columns look like: rows that are not of the build, single
-columns that all but give the answer away, and a score that is too good.
+Before a model is fitted: rows are those of the build, no column was written because of the
+outcome, no single feature gives the answer away, and features built again without what came later
+are the same. After the back-test: the rows that were used are sound, and the score is plausible.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
-import numpy as np
-import pandas as pd
-from sklearn.metrics import roc_auc_score
+from features.built import Built
+from features.staging import Staged
+from training.guard_check import Check, check_of, stop_if_failed
+from training.guard_columns import check_columns
+from training.guard_future import check_future
+from training.guard_rows import check_keys, check_refit, check_trials, hashes
+from training.guard_static import findings, happened_in
+from training.labels import eligible
+from training.readiness import Plan
+from training.report import Json
+from training.sample import Dataset, Floats, Rows
+from training.trial import Trial
 
-from features.errors import LeakError
-from training.sample import Floats, Sample
-
-SINGLE_AUC = 0.95
 SUSPICIOUS_AUC = 0.95  # of a model; only a warning where the project sets no limit
-ENOUGH = 20  # rows of each outcome before one column can prove anything
-ROWS = 100_000  # more tell no more about one column
 
 
-def check_rows(keys: pd.DataFrame, built: pd.DataFrame) -> None:
-    """Every row to train or test on is a row of the build, once.
+class Guard:
+    """All checks of one training.
 
     Parameters
     ----------
-    keys : DataFrame of shape (n, 2)
-        `customer_id`, `as_of` of the rows to be used.
-    built : DataFrame of shape (m, 2)
-        The eligible rows of the build.
+    staged : Staged
+    target_name : str
+    built : Built
+        The frame as it was built, before anything was done to its rows.
 
-    Raises
-    ------
-    LeakError
-        With the count and three examples. Made-up or repeated rows are what resampling before
-        the split leaves behind.
-    """
-    columns = ["customer_id", "as_of"]
-    repeated = keys.duplicated(columns).to_numpy()
-    if repeated.any():
-        raise LeakError(
-            f"{repeated.sum()} rows are there twice, such as {_examples(keys[repeated])};"
-            " resampling before the split copies test rows into training"
-        )
-    known = pd.MultiIndex.from_frame(built[columns])
-    foreign = ~pd.MultiIndex.from_frame(keys[columns]).isin(known)
-    if foreign.any():
-        raise LeakError(
-            f"{foreign.sum()} rows are not an eligible customer and date of the build, such as"
-            f" {_examples(keys[foreign])}; rows made before the split carry test rows into training"
-        )
-
-
-def check_columns(train: Sample, names: Sequence[str]) -> None:
-    """No single feature gives the answer away.
-
-    Parameters
+    Attributes
     ----------
-    train : Sample
-    names : sequence of str, length f
-
-    Raises
-    ------
-    LeakError
-        A feature alone, or whether it is missing, has an AUC above .95 on the training rows.
+    checks : list of Check
     """
-    rows = np.arange(len(train))[-ROWS:]
-    y = train.y[rows]
-    for name, column in zip(names, train.X[rows].T, strict=True):
-        present = ~np.isnan(column)
-        whole = separation(present.astype(float), y)
-        part = separation(column[present], y[present])
-        if max(whole, part) > SINGLE_AUC:
-            what = "whether it is missing" if whole >= part else "its value"
-            raise LeakError(
-                f"feature {name!r}: {what} alone has an AUC of {max(whole, part):.3f} on"
-                f" {len(y)} training rows, above {SINGLE_AUC}; it was written because of the"
-                " outcome, or after it: correct its known_at, or list it under `exclude`"
+
+    def __init__(self, staged: Staged, target_name: str, built: Built) -> None:
+        self._staged, self._name = staged, target_name
+        self._target = staged.project.target(target_name)
+        self._built = hashes(built.keys[eligible(self._target, built.keys, built.state)])
+        self.checks: list[Check] = []
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the reader of a report should look at."""
+        return [check.proof for check in self.checks if check.state == "warning"]
+
+    def before(self, data: Dataset, planned: Plan, data_end: datetime | None) -> None:
+        """Rows and columns, before anything is learned.
+
+        Raises
+        ------
+        LeakError
+            With the proof of every check that failed.
+        """
+        self.checks.append(check_keys(data.keys, self._built))
+        stop_if_failed(self._name, self.checks)  # labels of made-up rows would prove nothing
+        self.checks.append(self._outcome(data, data_end))
+        self.checks.append(check_columns(data, *_training_rows(data, planned, data_end)))
+        self.checks.append(check_future(self._staged, data))
+        stop_if_failed(self._name, self.checks)
+
+    def after(self, data: Dataset, trials: Sequence[Trial], auc: float | None) -> None:
+        """The rows that were used and the score that came of them.
+
+        Raises
+        ------
+        LeakError
+            With the proof of every check that failed.
+        """
+        self.checks.append(check_trials(data.keys, trials))
+        self.checks.append(check_score(auc, self._staged.project.limits.plausible_auc))
+        stop_if_failed(self._name, self.checks)
+
+    def refitted(self, data: Dataset, rows: Rows) -> None:
+        """The rows of the model to register.
+
+        Raises
+        ------
+        LeakError
+            With the proof.
+        """
+        self.checks.append(check_refit(data.keys, rows))
+        stop_if_failed(self._name, self.checks)
+
+    def as_json(self) -> tuple[Json, ...]:
+        """The checks as plain JSON, in the order they were made."""
+        return tuple(check.as_json() for check in self.checks)
+
+    def _outcome(self, data: Dataset, data_end: datetime | None) -> Check:
+        """Columns written because of the outcome; of a snapshot, values are judged as features."""
+        found = findings(self._staged, self._target, happened_in(data, data_end))
+        mine = [one for one in found if not (data.is_snapshot and one.code == "value")]
+        faults = [one for one in mine if one.level == "error"]
+        said = [one.text.partition(": ")[2] for one in faults or mine]
+        columns = [f"{one.table}.{one.column}" for one in faults or mine]
+        if faults or not mine:
+            return check_of(
+                "outcome", said, "no column was written because of the outcome", columns=columns
             )
+        return Check("outcome", "warning", "; ".join(said), tuple(columns))
 
 
-def separation(values: Floats, y: Floats) -> float:
-    """AUC of one column in its better direction; 0.5 with too few rows of one outcome."""
-    events = int(y.sum())
-    if min(events, len(y) - events) < ENOUGH:
-        return 0.5
-    auc = float(roc_auc_score(y, values))
-    return max(auc, 1 - auc)
-
-
-def check_score(auc: float | None, plausible: float | None) -> str | None:
-    """A warning about a score that is too good to be true, None when it is not.
-
-    Raises
-    ------
-    LeakError
-        The score is above the `plausible_auc` that the project sets.
-    """
+def check_score(auc: float | None, plausible: float | None) -> Check:
+    """A score that is too good to be true: above what the project allows, else a warning."""
     if auc is None:
-        return None
+        return Check("score", "skipped", "the model has no AUC")
     if plausible is not None and auc > plausible:
-        raise LeakError(
+        return Check(
+            "score",
+            "failed",
             f"the model's AUC of {auc:.3f} is above limits.plausible_auc = {plausible}:"
-            " some feature knows the outcome"
+            " some feature knows the outcome",
         )
     if plausible is None and auc > SUSPICIOUS_AUC:
-        return f"the model's AUC of {auc:.3f} is unusually high: look for a feature that knows"
-    return None
+        return Check(
+            "score",
+            "warning",
+            f"the model's AUC of {auc:.3f} is unusually high: look for a feature that knows",
+        )
+    return Check("score", "passed", f"the model's AUC of {auc:.3f} is plausible")
 
 
-def _examples(keys: pd.DataFrame) -> str:
-    rows = keys.head(3)[["customer_id", "as_of"]].itertuples(index=False, name=None)
-    return ", ".join(f"{customer} at {as_of}" for customer, as_of in rows)
+def _training_rows(data: Dataset, planned: Plan, data_end: datetime | None) -> tuple[Rows, Floats]:
+    """The newest rows that train in the back-test."""
+    if planned.origins:
+        newest = planned.origins[-1]
+        return data.newest(*data.labelled(newest.train, newest.at))
+    return data.parts()[0] if data_end is None else data.labelled([], data_end)

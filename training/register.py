@@ -45,7 +45,7 @@ def refit(data: Dataset, found: Backtest, data_end: datetime | None) -> Refit:
     tested = np.concatenate([trial.test_rows for trial in found.trials])
     answers = np.concatenate([trial.y for trial in found.trials])
     calibration = fit_calibration(log_odds, answers, groups=data.customer[tested])
-    return Refit(Fitted(encoder, model, calibration), rows, y)
+    return Refit(Fitted(encoder, model, calibration), sample.rows, sample.y)
 
 
 def _known(data: Dataset, data_end: datetime | None) -> Labelled:
@@ -62,6 +62,7 @@ def register(
     data: Dataset,
     found: Backtest,
     report: Report,
+    whole: Refit,
     registry: Registry,
 ) -> int:
     """Log the refitted model, make it the champion if it passed; returns the version.
@@ -70,8 +71,6 @@ def register(
     model has seen is written to `<outputs>/oof/<target>-<version>.parquet` (`customer_id`,
     `probability`): the scores to publish.
     """
-    data_end = None if data.is_snapshot else staged.data_end
-    whole = refit(data, found, data_end)
     name = project.model_name(report.target)
     version = registry.log(
         name,

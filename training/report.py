@@ -37,6 +37,8 @@ class Report:
     origins : tuple of dict
         The same at each origin.
     warnings : tuple of str
+    guard : tuple of dict
+        The checks of the leak guard: name, state, proof, columns.
     """
 
     target: str
@@ -51,6 +53,7 @@ class Report:
     baselines: Json = field(default_factory=dict)
     origins: tuple[Json, ...] = ()
     warnings: tuple[str, ...] = ()
+    guard: tuple[Json, ...] = ()
 
     def as_json(self) -> Json:
         """Plain JSON; what is undefined is null, and `reason` says why."""
@@ -66,6 +69,7 @@ class Report:
             "version": self.version,
             "origins": list(self.origins),
             "warnings": list(self.warnings),
+            "guard": list(self.guard),
         }
 
 

@@ -2,23 +2,24 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 
+from features.built import Built
 from features.frames import frame
 from features.project import Project
 from features.staging import Staged
 from models.registry import Registry
 from training.backtest import backtest, champion_of
 from training.gate import judge, unready
-from training.guard import check_columns, check_rows, check_score
+from training.guard import Guard
 from training.readiness import Plan, plan
-from training.register import register
+from training.register import refit, register
 from training.report import Report, report_of
 from training.sample import Dataset
 
 __all__ = ["Report", "train"]
 
 Progress = Callable[[str], None]
+Prepare = Callable[[Built], Built]
 
 
 def train(
@@ -28,6 +29,7 @@ def train(
     *,
     registry: Registry,
     progress: Progress | None = None,
+    prepare: Prepare | None = None,
 ) -> Report:
     """Learn one target, prove it on later time, register and promote it if it passes the gate.
 
@@ -39,6 +41,9 @@ def train(
     registry : Registry
     progress : callable, optional
         Called with a few words before each long step.
+    prepare : callable, optional
+        Changes the rows before they are split, such as leaving some out. Rows that it makes up or
+        repeats fail the training.
 
     Returns
     -------
@@ -48,30 +53,34 @@ def train(
     Raises
     ------
     LeakError
-        A column or row knows what it could not have known.
+        A column or row knows what it could not have known; `rows` are all checks of the guard.
     UnknownTargetError, UnknownFeatureError, UnfitDataError, ProjectError
         The project asks for what is not there.
     """
     target = project.target(target_name)
     say = _named(target_name, progress)
     say("features")
-    data = Dataset(staged, target, frame(staged, target_name, progress=say))
-    check_rows(data.keys, data.keys)
+    built = frame(staged, target_name, progress=say)
+    guard = Guard(staged, target_name, built)
+    data = Dataset(staged, target, prepare(built) if prepare else built)
     data_end = None if data.is_snapshot else staged.data_end
     planned = plan(data, data_end, project.limits.min_events)
+    say("leak guard")
+    guard.before(data, planned, data_end)
     if planned.missing is not None:
-        return _unready(target_name, planned)
-    _check_columns(data, planned, data_end)
+        return replace(_unready(target_name, planned), guard=guard.as_json())
     champion = champion_of(registry.champion(project.model_name(target_name)))
     found = backtest(data, planned.origins, data_end, champion, say)
     verdict = judge(found.evidence())
-    auc = found.draws.average()[found.best]["auc"].value
-    warning = check_score(auc, project.limits.plausible_auc)
-    report = report_of(target_name, data, found, verdict, [warning] if warning else [])
+    guard.after(data, found.trials, found.draws.average()[found.best]["auc"].value)
+    report = report_of(target_name, data, found, verdict, guard.warnings)
     if verdict.grade == "U":
-        return report
+        return replace(report, guard=guard.as_json())
     say("registering")
-    return replace(report, version=register(project, staged, data, found, report, registry))
+    whole = refit(data, found, data_end)
+    guard.refitted(data, whole.rows)
+    version = register(project, staged, data, found, report, whole, registry)
+    return replace(report, version=version, guard=guard.as_json())
 
 
 def _named(target: str, progress: Progress | None) -> Progress:
@@ -89,14 +98,3 @@ def _unready(target: str, planned: Plan) -> Report:
         train=planned.train,
         test=planned.test,
     )
-
-
-def _check_columns(data: Dataset, planned: Plan, data_end: datetime | None) -> None:
-    """The guard on the newest rows that train in the back-test."""
-    if planned.origins:
-        newest = planned.origins[-1]
-        rows, y = data.newest(*data.labelled(newest.train, newest.at))
-    else:
-        rows, y = data.parts()[0] if data_end is None else data.labelled(None, data_end)
-    encoder = data.encoder(rows)
-    check_columns(data.sample(rows, y, encoder), encoder.names)
