@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from features.console import print_table, progress_bar
-from features.errors import RetentionError, SourceError
+from features.errors import LeakError, RetentionError, SourceError
 from features.project import Project, load_project
 
 if TYPE_CHECKING:
@@ -221,12 +221,21 @@ def _build(staged: "Staged") -> None:
 
 def _train(staged: "Staged", names: Iterable[str], *, as_json: bool = False) -> None:
     """Train targets, and print the reports; what a library prints goes to stderr."""
+    from training.guard_check import GUARD_COLUMNS
     from training.summary import SUMMARY_COLUMNS, summary_row
     from training.train import train as learn
 
     project, registry = staged.project, _registry(staged.project)
-    with redirect_stdout(sys.stderr), progress_bar("Training") as say:
-        found = {n: learn(project, staged, n, registry=registry, progress=say) for n in names}
+    try:
+        with redirect_stdout(sys.stderr), progress_bar("Training") as say:
+            found = {n: learn(project, staged, n, registry=registry, progress=say) for n in names}
+    except LeakError as error:
+        rows = [dict(zip(GUARD_COLUMNS, row, strict=True)) for row in error.rows]
+        if as_json:
+            _say(json.dumps({"guard": rows}, indent=1))
+        else:
+            print_table(GUARD_COLUMNS, error.rows)
+        raise
     reports = {name: report.as_json() for name, report in found.items()}
     if as_json:
         _say(json.dumps({"targets": reports}, indent=1))
