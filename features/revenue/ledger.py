@@ -4,16 +4,13 @@ import numpy as np
 import pandas as pd
 
 from features.project import Revenue
+from features.revenue.amounts import MILLIONTH, monthly_amount, number, with_prices
 
-MILLIONTH = 1_000_000
+__all__ = ["MILLIONTH", "customer_steps", "item_changes", "mrr_steps", "with_prices"]
+
 NONE = np.int64(0)
-_PER_MONTH = {  # periods of one interval in a month; spec: 52 weeks and 365 days a year
-    "month": 1.0,
-    "quarter": 1 / 3,
-    "year": 1 / 12,
-    "week": 52 / 12,
-    "day": 365 / 12,
-}
+_IN_TIME = ["_of", "occurred_at", "known_at"]  # `_of`: the subscription as a number
+_COMPARED = ["item", "status", "plan_id", "quantity", "interval", "_is_out"]
 _ORGANIC = ("new", "plan", "quantity", "end")  # what a customer decides; not price, pause, dunning
 
 
@@ -40,79 +37,52 @@ def mrr_steps(
     own: start, plan, quantity, end; not price, discount, pause or dunning), `cause`, `has_amounts`
     (False when no price is known at all: a running subscription then counts as 1).
     """
-    rows = with_prices(subscriptions, plans)
-    if has_amounts is None:
-        has_amounts = bool(rows["unit_amount"].notna().any())
-    rows = rows.sort_values(["subscription_id", "occurred_at", "known_at"], kind="stable")
-    rows["item"] = monthly_amount(rows, policy) if has_amounts else MILLIONTH
-    items = _with_synthetic_rows(rows, policy, has_amounts=has_amounts)
-    items["item"] = items["item"].where(_counts(items, policy), NONE)
-    same = items["subscription_id"].eq(items["subscription_id"].shift())
-    before = items.shift().where(same)
-    items["delta"] = items["item"] - before["item"].fillna(NONE).astype(np.int64)
-    items["cause"] = _cause(items, before)
-    items["own"] = items["delta"].where(items["cause"].isin(_ORGANIC), NONE)
+    return customer_steps(item_changes(subscriptions, policy, plans, has_amounts=has_amounts))
+
+
+def customer_steps(items: pd.DataFrame) -> pd.DataFrame:
+    """`mrr_steps` from the changes of its subscriptions."""
+    has_amounts = items.attrs["has_amounts"]
     return _by_customer(items[items["delta"] != 0]).assign(has_amounts=has_amounts)
 
 
-def monthly_amount(rows: pd.DataFrame, policy: Revenue) -> pd.Series:
-    """Net recurring price per month in millionths, rounded half-even; 0 where no price is known."""
-    count = _number(rows, "interval_count").fillna(1.0).clip(lower=1.0)
-    factor = rows["interval"].map(_PER_MONTH).astype("float64").fillna(1.0) / count
-    price = _number(rows, "unit_amount") * _number(rows, "quantity").fillna(1.0)
-    if policy.discounts != "none":
-        kind = rows.get("discount_kind", pd.Series(None, rows.index, dtype=object))
-        once = kind.isin(["once", "one_off"])
-        if "discount_ends_at" in rows:
-            ended = rows["discount_ends_at"] <= rows["occurred_at"]
-        else:
-            ended = pd.Series(False, rows.index)
-        applies = ~ended & (~once | (policy.discounts == "all"))
-        percent = _number(rows, "discount_percent").fillna(0.0).where(applies, 0.0)
-        amount = _number(rows, "discount_amount").fillna(0.0).where(applies, 0.0)
-        price = (price * (1 - percent / 100) - amount).clip(lower=0.0)
-    monthly = np.rint(price.fillna(0.0) * factor * MILLIONTH)
-    return pd.Series(monthly, index=rows.index).astype(np.int64)
+def item_changes(
+    subscriptions: pd.DataFrame,
+    policy: Revenue,
+    plans: pd.DataFrame | None = None,
+    *,
+    has_amounts: bool | None = None,
+) -> pd.DataFrame:
+    """Every change of every subscription, with what it earns from then on.
 
-
-def with_prices(subscriptions: pd.DataFrame, plans: pd.DataFrame | None) -> pd.DataFrame:
-    """Fill price and interval from the plan's version of the moment; canonical gaps become null."""
-    rows = subscriptions.copy()
-    for column in (
-        "plan_id",
-        "quantity",
-        "interval",
-        "interval_count",
-        "unit_amount",
-        "end_reason",
-    ):
-        if column not in rows:
-            rows[column] = None
-    if plans is None or "unit_amount" not in plans or rows.empty:
-        return rows
-    columns = [c for c in ("interval", "interval_count", "unit_amount") if c in plans]
-    known = plans.get("known_at", plans["occurred_at"])
-    effective = plans["occurred_at"].where(~(known > plans["occurred_at"]), known)
-    plans = plans.assign(occurred_at=effective.fillna(pd.Timestamp(0)))
-    versions = plans.sort_values("occurred_at")[["plan_id", "occurred_at", *columns]]
-    versions = versions.astype({"occurred_at": "datetime64[us]"})
-    rows["_order"] = np.arange(len(rows))
-    rows = pd.merge_asof(
-        rows.sort_values("occurred_at"),
-        versions.rename(columns={c: f"plan_{c}" for c in columns}),
-        on="occurred_at",
-        by="plan_id",
-    ).sort_values("_order", ignore_index=True)
-    unpriced = rows["unit_amount"].isna()
-    for column in columns:
-        gap = unpriced if column == "unit_amount" else unpriced & rows[column].isna()
-        rows[column] = rows[column].where(~gap, rows[f"plan_{column}"])
-    return rows
+    Returns
+    -------
+    DataFrame sorted by `subscription_id`, `occurred_at`
+        The rows given and those that nobody wrote (dunning ran out, a discount ended), with `item`
+        (int64, millionths a month), `delta` against the row before, `cause`, and `own`: the delta
+        where it is the customer's own doing. `attrs["has_amounts"]` as in `mrr_steps`.
+    """
+    rows = with_prices(subscriptions, plans)
+    if has_amounts is None:
+        has_amounts = bool(rows["unit_amount"].notna().any())
+    rows["_of"] = pd.factorize(rows["subscription_id"], sort=True)[0]
+    rows = rows.sort_values(_IN_TIME, kind="stable")
+    rows["item"] = monthly_amount(rows, policy) if has_amounts else MILLIONTH
+    items = _with_synthetic_rows(rows, policy, has_amounts=has_amounts)
+    items["item"] = items["item"].where(_counts(items, policy), NONE)
+    same = items["_of"].eq(items["_of"].shift())
+    before = items[_COMPARED].shift().where(same)
+    earlier = items["item"].shift(fill_value=NONE).where(same, NONE)
+    items["delta"] = items["item"] - earlier
+    items["cause"] = _cause(items, before)
+    items["own"] = items["delta"].where(items["cause"].isin(_ORGANIC), NONE)
+    items.attrs["has_amounts"] = has_amounts
+    return items
 
 
 def _with_synthetic_rows(rows: pd.DataFrame, policy: Revenue, *, has_amounts: bool) -> pd.DataFrame:
     """Add what happens without a row: dunning runs out, a discount ends."""
-    group = rows["subscription_id"]
+    group = rows["_of"]
     following = rows["occurred_at"].shift(-1).where(group.eq(group.shift(-1)))
     late = rows["status"].eq("past_due")
     fresh = late & ~(late.shift(fill_value=False) & group.eq(group.shift()))
@@ -130,8 +100,10 @@ def _with_synthetic_rows(rows: pd.DataFrame, policy: Revenue, *, has_amounts: bo
         parts.append(
             full.assign(occurred_at=ends[over], item=monthly_amount(full, policy), _is_out=stopped)
         )
-    every = pd.concat([part for part in parts if len(part)] or [rows], ignore_index=True)
-    return every.sort_values(["subscription_id", "occurred_at", "known_at"], kind="stable")
+    parts = [part for part in parts if len(part)]
+    if len(parts) < 2:
+        return rows
+    return pd.concat(parts, ignore_index=True).sort_values(_IN_TIME, kind="stable")
 
 
 def _counts(items: pd.DataFrame, policy: Revenue) -> pd.Series:
@@ -147,9 +119,7 @@ def _cause(items: pd.DataFrame, before: pd.DataFrame) -> pd.Series:
     stays = was_paid & is_paid
     plan = stays & items["plan_id"].ne(before["plan_id"]) & items["plan_id"].notna()
     quantity = (
-        stays
-        & ~plan
-        & _number(items, "quantity").fillna(1).ne(_number(before, "quantity").fillna(1))
+        stays & ~plan & number(items, "quantity").fillna(1).ne(number(before, "quantity").fillna(1))
     )
     interval = stays & ~plan & items["interval"].fillna("").ne(before["interval"].fillna(""))
     unpaid = items["end_reason"].eq("payment_failed") | items["_is_out"]
@@ -175,27 +145,32 @@ def _cause(items: pd.DataFrame, before: pd.DataFrame) -> pd.Series:
 
 def _by_customer(items: pd.DataFrame) -> pd.DataFrame:
     """Sum the changes of a customer's subscriptions at one moment and accumulate them."""
-    moved = (
-        items.sort_values("delta", key=abs, kind="stable")
-        .groupby(["customer_id", "occurred_at"], sort=True)
-        .agg(delta=("delta", "sum"), own=("own", "sum"), cause=("cause", "last"))
-        .reset_index()
-    )
-    moved = moved[(moved["delta"] != 0) | (moved["own"] != 0)]
-    sums = moved.groupby("customer_id", sort=False)[["delta", "own"]].cumsum()
+    who, customers = pd.factorize(items["customer_id"], sort=True)
+    at = items["occurred_at"].to_numpy(dtype="datetime64[us]")
+    delta, own = items["delta"].to_numpy(), items["own"].to_numpy()
+    order = np.lexsort((np.abs(delta), at, who))
+    who, at = who[order], at[order]
+    edge = np.ones(min(len(who), 1), bool)
+    last = np.append((who[1:] != who[:-1]) | (at[1:] != at[:-1]), edge)
+    opens = np.flatnonzero(np.append(edge, last[:-1]))
+    summed = [np.add.reduceat(part[order], opens) if len(opens) else part for part in (delta, own)]
+    moved = (summed[0] != 0) | (summed[1] != 0)
+    who, at = who[last][moved], at[last][moved]
+    mrr, organic = (_running(part[moved], who) for part in summed)
     return pd.DataFrame(
         {
-            "customer_id": moved["customer_id"],
-            "at": moved["occurred_at"].astype("datetime64[us]"),
-            "mrr": sums["delta"].astype(np.int64),
-            "organic": sums["own"].astype(np.int64),
-            "cause": moved["cause"].astype(object),
+            "customer_id": customers.take(who),
+            "at": at,
+            "mrr": mrr,
+            "organic": organic,
+            "cause": pd.Series(items["cause"].to_numpy(object)[order][last][moved], dtype=object),
         }
-    ).reset_index(drop=True)
+    )
 
 
-def _number(rows: pd.DataFrame, column: str) -> pd.Series:
-    """A decimal or number column as float64; null where absent."""
-    if column not in rows:
-        return pd.Series(np.nan, index=rows.index)
-    return rows[column].astype("float64")
+def _running(part: np.ndarray, who: np.ndarray) -> np.ndarray:
+    """Sums up to each row of those of its customer; exact, as they are whole."""
+    total = np.cumsum(part)
+    first = np.flatnonzero(np.append(np.ones(min(len(who), 1), bool), who[1:] != who[:-1]))
+    before = (total - part)[first]
+    return np.asarray(total - np.repeat(before, np.diff(np.append(first, len(who)))))

@@ -1,11 +1,13 @@
 """MRR over time: the worked numbers of the spec, dunning, trials, pauses, discounts, causes."""
 
+import random
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 import pytest
+from oracle_money import monthly
 from random_company import frames_of
 
 from features.project import Revenue
@@ -141,6 +143,44 @@ class TestTheMonthToCheck:
         found = the_month()
         assert story(found[found["customer_id"] == "E"])[1:] == [("11-19", 0, 80, "involuntary")]
         assert story(found[found["customer_id"] == "C"])[1:] == [("11-12", 0, 0, "end")]
+
+
+class TestExactAmounts:
+    """Every amount is the nearest millionth of the exact fraction, a tie the even one."""
+
+    @pytest.mark.parametrize(
+        ("price", "percent", "millionths"),
+        [
+            pytest.param("0.000001", 50, 0, id="half-goes-to-even-below"),
+            pytest.param("0.000003", 50, 2, id="half-goes-to-even-above"),
+            pytest.param("9007199254.740993", None, 9_007_199_254_740_993, id="beyond-floats"),
+            pytest.param("4503599627.370497", 50, 2_251_799_813_685_248, id="tie-beyond-floats"),
+        ],
+    )
+    def test_where_floats_are_not_sure(
+        self, price: str, percent: int | None, millionths: int
+    ) -> None:
+        row = change("2023-01-01", None)
+        row |= {"unit_amount": Decimal(price), "discount_percent": percent and Decimal(percent)}
+        assert steps(row)["mrr"].tolist() == ([millionths] if millionths else [])
+
+    def test_random_terms_agree_with_fractions(self) -> None:
+        draw = random.Random(5)
+        rows = [
+            change("2023-01-01", of=str(number))
+            | {
+                "unit_amount": Decimal(draw.randrange(1, 10 ** draw.randrange(2, 16))) / 10**6,
+                "quantity": draw.choice([None, Decimal(3), Decimal("0.5")]),
+                "interval": draw.choice(["day", "week", "month", "quarter", "year"]),
+                "interval_count": draw.choice([None, 1, 2, 4]),
+                "discount_percent": draw.choice([None, Decimal(50), Decimal("12.5")]),
+                "discount_amount": draw.choice([None, Decimal("0.000001")]),
+            }
+            for number in range(500)
+        ]
+        found = steps(*rows).set_index("customer_id")["mrr"]
+        meant = {row["customer_id"]: monthly(row, OPEN) for row in rows}
+        assert found.reindex(list(meant), fill_value=0).to_dict() == meant
 
 
 class TestDunning:
