@@ -27,8 +27,16 @@ from pyspark.sql import SparkSession
 from features.errors import EngineError
 from features.reduce import Rows, Work, pairs_of, to_rows
 
-with catch_warnings():  # PySpark says that it is not tested with pandas 3, which is not used here
-    filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+
+@contextmanager
+def _beside_pandas_3() -> Iterator[None]:
+    """PySpark remarks that it is not tested with pandas 3; here Arrow alone crosses over."""
+    with catch_warnings():
+        filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+        yield
+
+
+with _beside_pandas_3():
     from ibis.backends.pyspark import Backend
 
 _LOGGING = Path(__file__).with_name("spark_log4j2.properties")
@@ -37,7 +45,6 @@ _SETTINGS = {
     "spark.app.name": "retention",
     "spark.driver.extraJavaOptions": f'-Dlog4j2.configurationFile="{_LOGGING.as_uri()}"',
     "spark.driver.maxResultSize": "0",  # the frame belongs to the driver, however large
-    "spark.log.level": "ERROR",
     "spark.sql.ansi.enabled": "true",  # a sum that overflows is an error, not a null
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.session.timeZone": "UTC",
@@ -112,7 +119,7 @@ class SparkBlocks:
         shared = self.tables.context.broadcast((customer, as_of))
         run = self._runner(work, out, shared)
         rows = self.expression.mutate(block=(ibis._.customer // self.size).cast("int32"))
-        with self.tables.fetching(rows) as frame:
+        with self.tables.fetching(rows) as frame, _beside_pandas_3():
             found = frame.groupBy("block").applyInArrow(run, "low int, filled binary").collect()
         shared.destroy()
         for low, filled in found:
