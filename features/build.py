@@ -9,7 +9,7 @@ import pyarrow as pa
 from features.built import Built
 from features.catalogue import attribute_features, available
 from features.declare import DERIVED, MEASURES, Feature
-from features.engine import Tables, open_tables
+from features.engine import Tables, tables_for
 from features.errors import UnknownFeatureError
 from features.grid import Grid
 from features.history import Pairs
@@ -46,7 +46,7 @@ def build(
     UnknownFeatureError
         A name that is neither a feature nor a family of this company.
     """
-    tables = open_tables(staged.tables)
+    tables = tables_for(staged)
     _check_names(names, available(tables, staged.project))
     if is_snapshot(tables):
         return build_snapshot(tables, staged.project, names or ())

@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from features.engine import Tables, open_tables, to_frame
+from features.engine import Tables, tables_for, to_frame
 from features.grid import microseconds
 from features.project import AsOf, Target
 from features.staging import Staged
@@ -71,7 +71,7 @@ def pairs_at(staged: Staged, target: Target, dates: Sequence[datetime]) -> pd.Da
 
     Calendar targets take every customer known before the date, anchored ones only those due.
     """
-    tables = open_tables(staged.tables)
+    tables = tables_for(staged)
     moments = pd.DatetimeIndex(np.array(sorted(set(dates)), dtype="datetime64[us]"))
     if target.as_of.anchor is not None:
         return _anchored(
@@ -143,7 +143,8 @@ def _starts(table: ir.Table, when: AsOf) -> pd.DataFrame:
         marked = table.mutate(anchors=True)
     else:
         view = table.alias("anchor_rows")
-        marked = view.sql(f"SELECT *, coalesce(({when.where}), false) AS anchors FROM anchor_rows")
+        query = f"SELECT *, coalesce(({when.where}), false) AS anchors FROM anchor_rows"
+        marked = view.sql(query, dialect="duckdb")  # other engines get it in their own words
     columns = ["customer_id", "occurred_at", "known_at", "anchors"]
     if when.anchor == "subscriptions":
         columns.append("subscription_id")
