@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -153,3 +154,14 @@ def test_a_row_told_late_counts_from_then_on_only() -> None:
     since = value(rows, "days_since_last_use", dates)
     assert since[2:] == [10 + 1 / 24, 40]
     assert np.isnan(since[:2]).all()
+
+
+def test_subscriptions_may_all_be_told_late() -> None:
+    started, told = datetime(2023, 6, 1), datetime(2023, 6, 20)
+    change = {"customer_id": "c1", "subscription_id": "s1", "plan_id": "p", "status": "active"}
+    plan = {"plan_id": "p", "unit_amount": Decimal(30), "interval": "month"}
+    rows = use((started, None)) | {
+        "subscriptions": [change | {"occurred_at": started, "known_at": told}],
+        "plans": [plan | {"occurred_at": datetime(2023, 1, 1), "known_at": datetime(2023, 1, 1)}],
+    }
+    assert value(rows, "mrr", [told, told + timedelta(hours=1)]) == [0, 30]
