@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from decimal import Decimal
 
 import numpy as np
 import pandas as pd
