@@ -18,6 +18,7 @@ from serving.target_run import TargetRun, TargetSummary
 from serving.writer import RunWriter, scoring_run
 
 BLOCK = 100_000  # customers whose features are in memory at once
+SPARK_BLOCK = 1_000_000  # the same on a cluster, where a pass over the events costs more
 Progress = Callable[[str], None]
 
 
@@ -129,11 +130,12 @@ def _is_snapshot(project: Project) -> bool:
 def _blocks(staged: Staged, as_of: datetime | None, say: Progress) -> Iterator[Built]:
     """Features and state of all customers, so many at a time."""
     pairs = _everyone(staged, as_of)
+    size = BLOCK if staged.project.engine == "duckdb" else SPARK_BLOCK
     if as_of is None:
         yield build(staged, pairs, progress=say)  # a snapshot is its own list of customers
         return
-    for start in range(0, len(pairs), BLOCK):
-        block = pairs.iloc[start : start + BLOCK].reset_index(drop=True)
+    for start in range(0, len(pairs), size):
+        block = pairs.iloc[start : start + size].reset_index(drop=True)
         yield build(staged, block, progress=say)
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.build import Built
+from features.engine import map_partitions
 from features.errors import ModelNotFoundError
 from features.project import Project
 from features.staging import Staged
@@ -124,7 +125,8 @@ class TargetRun:
         """Probabilities: by the model, or by a fold's for a customer it learned from."""
         folds = np.array([self._folds.get(one, np.nan) for one in who], dtype=np.float64)
         seen = ~np.isnan(folds)
-        return np.where(seen, folds, model.probability(matrix)), seen
+        own = map_partitions(self._project.engine, model.probability, matrix)
+        return np.where(seen, folds, own), seen
 
     def _valued(
         self, who: list[str], probability: Floats, out_of_fold: Flags, state: pd.DataFrame

@@ -1,7 +1,9 @@
 """What every test may rely on: a clean environment, the shared data sets, a small company."""
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 # Before any import of a library that reads them.
@@ -50,6 +52,20 @@ def shared(skip_or_fail: Callable[[str], None]) -> Path:
     if not (folder / "data").is_dir():
         skip_or_fail(f"shared data sets are not at {folder} (RETENTION_SHARED names another place)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def spark(skip_or_fail: Callable[[str], None]) -> Iterator[str]:
+    """The name of an engine, `local[2]`, whose one Spark session runs."""
+    if find_spec("pyspark") is None:
+        skip_or_fail("PySpark is not installed (pip install .[spark])")
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        skip_or_fail("no Java here (Debian: apt-get install openjdk-17-jre-headless)")
+    from features.spark import session
+
+    running = session("local[2]")
+    yield "local[2]"
+    running.stop()
 
 
 @pytest.fixture
