@@ -68,7 +68,7 @@ def build_from(
     keys = pairs[["customer_id", "as_of"]].reset_index(drop=True)
     keys = keys.astype({"as_of": "datetime64[us]"})
     if keys.empty:
-        return _empty(keys, chosen)
+        return _empty(keys, chosen, project)
     wanted = wanted_windows(chosen, available_measures(tables))
     for measure, window in STATE_WINDOWS.items():
         if measure in available_measures(tables):
@@ -131,6 +131,6 @@ def _check_names(names: Sequence[str] | None, allowed: Mapping[str, Feature]) ->
         raise UnknownFeatureError(unknown, [*families, *allowed])
 
 
-def _empty(keys: pd.DataFrame, chosen: Mapping[str, Feature]) -> Built:
+def _empty(keys: pd.DataFrame, chosen: Mapping[str, Feature], project: Project) -> Built:
     features = pd.DataFrame({name: pd.Series(dtype="float64") for name in chosen})
-    return Built(keys, features, empty_state(), tuple(chosen.values()))
+    return Built(keys, features, empty_state(project), tuple(chosen.values()))

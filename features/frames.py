@@ -18,6 +18,7 @@ from features.own import own_code
 from features.project import Project, Target
 from features.snapshot import is_snapshot
 from features.staging import Staged
+from features.state_products import product_columns
 
 FORMAT = 1
 _PARTS = ("keys", "features", "state")
@@ -54,6 +55,7 @@ def _place(project: Project, staged: Staged, target: Target) -> Path:
         "as_of": target.as_of.model_dump(mode="json"),
         "split": target.split.model_dump(mode="json"),
         "features": target.features,
+        "products": product_columns(project),
         "policy": project.revenue.model_dump(mode="json"),
         "barred": sorted({*project.exclude, *project.sensitive}),
         "timezone": project.timezone,

@@ -172,7 +172,7 @@ class Project(_Section):
         """The target of that name; UnknownTargetError when the project declares none."""
         if name not in self.targets:
             raise UnknownTargetError(name, self.targets)
-        return self.targets[name]
+        return self.targets[name].in_zone(self.timezone)
 
     def utc(self, moment: datetime) -> datetime:
         """A moment of the project file as naive UTC; naive ones are in the project's time zone."""

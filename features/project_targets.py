@@ -1,9 +1,9 @@
 """Sections of the project file that say what is predicted, when, and how money is counted."""
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 TargetKind = Literal[
     "churn", "silence", "inactivity", "upsell", "cross_sell", "conversion", "contraction"
@@ -77,6 +77,24 @@ class Target(_Section):
     as_of: AsOf = AsOf()
     split: Split = Split()
     features: list[str] = []  # names or families; empty is all
+    _zone: str = PrivateAttr("UTC")
+
+    @property
+    def zone(self) -> str:
+        """The time zone of its days, the project's."""
+        return self._zone
+
+    def in_zone(self, zone: str) -> Self:
+        """The same target with days of a time zone."""
+        copy = self.model_copy()
+        copy._zone = zone  # noqa: SLF001 - its own
+        return copy
+
+    @property
+    def product_column(self) -> str | None:
+        """The flag of the state that says who has the product of a cross-sell."""
+        where = f" in {self.product_in}" if self.product_in else ""
+        return None if self.product is None else f"has {self.product}{where}"
 
 
 class Revenue(_Section):

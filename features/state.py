@@ -2,8 +2,9 @@
 
 Columns: `first_seen_at`, `last_fact_at`, `first_paid_at`, `last_order_at`, `last_activity_at`,
 `coverage_started_at`, `renewal_at` (moments); `mrr`, `value_per_month` (NaN without amounts);
-`covered`, `ever_covered`, `trialing`, `end_announced`, `objected` (flags); `plan_id`, `segment`,
-`owner_id`, `name`, `country`, `currency`, `external_ids` (text).
+`covered`, `ever_covered`, `ever_subscribed`, `trialing`, `paused` (uncovered by a pause that may
+still end), `end_announced`, `objected` (flags), and a flag per product of a cross-sell; `plan_id`,
+`segment`, `owner_id`, `name`, `country`, `currency`, `external_ids` (text).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from features.grid import DAY, Grid
 from features.history import Pairs
 from features.kernel import Window
 from features.project import Project
+from features.state_products import product_columns, product_state, products_in
 from features.state_profile import (
     Columns,
     first_seen,
@@ -38,7 +40,7 @@ MOMENTS = (
     "renewal_at",
 )
 _TEXT = ("plan_id", "segment", "owner_id", "name", "country", "currency", "external_ids")
-_FLAGS = ("covered", "ever_covered", "trialing", "end_announced")
+_FLAGS = ("covered", "ever_covered", "ever_subscribed", "trialing", "paused", "end_announced")
 
 
 def read_state(
@@ -52,8 +54,10 @@ def read_state(
     """State columns from the slow tables; moments are microseconds in columns named `*_us`."""
     state = profile_state(tables, attributes, grid, pairs, codes)
     state["seen_us"] = first_seen(tables, grid, pairs, codes)
+    state |= product_state(tables, project, grid, pairs, codes)
     if "subscriptions" in tables:
-        state |= subscription_state(tables, project.revenue, grid, pairs, codes)
+        plans = products_in(project, "subscriptions")
+        state |= subscription_state(tables, project.revenue, grid, pairs, codes, plans)
     if tables.has("surveys", ("score",)):
         state |= survey_state(tables, grid, pairs, codes)
     if "tickets" in tables:
@@ -91,7 +95,8 @@ def finish_state(
         "value_per_month": _value_per_month(state, values, n_pairs),
         "objected": (state["objected_at"] != _NEVER) & (state["objected_at"] < as_of),
     }
-    frame |= {flag: state.get(flag, np.zeros(n_pairs, bool)) for flag in _FLAGS}
+    flags = (*_FLAGS, *product_columns(project))
+    frame |= {flag: state.get(flag, np.zeros(n_pairs, bool)) for flag in flags}
     frame |= {text: state.get(text, np.full(n_pairs, None, object)) for text in _TEXT}
     table = pd.DataFrame(frame)
     table["currency"] = table["currency"].where(table["currency"].notna(), project.currency)
@@ -99,14 +104,15 @@ def finish_state(
         renewal = state["renewal_us"]
         due = (renewal - as_of) / DAY
         state["days_to_renewal"] = np.where(renewal != _NEVER, due, np.nan)
-    return table[list(empty_state().columns)], state
+    return table[list(empty_state(project).columns)], state
 
 
-def empty_state() -> pd.DataFrame:
+def empty_state(project: Project) -> pd.DataFrame:
     """The state of no pair at all: every column with its type."""
     kinds: dict[str, str] = dict.fromkeys(MOMENTS, "datetime64[us]")
     kinds |= {"mrr": "float64", "value_per_month": "float64", "objected": "bool"}
-    kinds |= dict.fromkeys(_FLAGS, "bool") | dict.fromkeys(_TEXT, "object")
+    kinds |= dict.fromkeys((*_FLAGS, *product_columns(project)), "bool")
+    kinds |= dict.fromkeys(_TEXT, "object")
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
 
 

@@ -1,12 +1,14 @@
 """State from the MRR ledger: what a customer earns, for how long, and what changed before."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from features.grid import DAY, Grid, microseconds
 from features.history import Pairs, expand, shown_at
 from features.project import Revenue
-from features.revenue.ledger import MILLIONTH, mrr_steps
+from features.revenue.ledger import MILLIONTH, customer_steps, item_changes
 from features.state_profile import Columns
 
 _NEVER = np.iinfo(np.int64).min
@@ -20,8 +22,12 @@ def ledger_state(
     pairs: Pairs,
     *,
     has_amounts: bool,
+    products: Mapping[str, str],
 ) -> Columns:
-    """MRR at each pair and the history of coverage before it, from the steps known by then."""
+    """MRR at each pair and the history of coverage before it, from the steps known by then.
+
+    `products` names a flag for each plan of which a paid subscription is looked for.
+    """
     n_as_of = len(grid.as_of)
     occurred, known = microseconds(rows["occurred_at"]), microseconds(rows["known_at"])
     shown = shown_at(occurred, known, grid.as_of)
@@ -32,7 +38,7 @@ def ledger_state(
     # A customer with late rows is a customer of its own at every as-of: only what was known then.
     span, moment = expand(shown[is_late], np.full(int(is_late.sum()), n_as_of))
     parts = [
-        rows[~is_late].assign(customer_id=rows["code"] * (n_as_of + 1)),
+        rows[~is_late].assign(customer_id=lambda r: r["code"] * (n_as_of + 1)),
         rows[is_late]
         .iloc[span]
         .assign(
@@ -40,14 +46,38 @@ def ledger_state(
             subscription_id=lambda r: r["subscription_id"].astype(str) + "\0" + moment.astype(str),
         ),
     ]
-    steps = mrr_steps(pd.concat(parts, ignore_index=True), policy, plans, has_amounts=has_amounts)
-    state = _read_steps(steps, grid, pairs, late)
+    items = item_changes(
+        pd.concat(parts, ignore_index=True), policy, plans, has_amounts=has_amounts
+    )
+    target = _whose(pairs, late, n_as_of)
+    state = _read_steps(customer_steps(items), grid, pairs, target)
+    kept = np.timedelta64(policy.pause_max_days, "D").astype("timedelta64[us]").astype(np.int64)
+    state["paused"] &= grid.as_of[pairs.as_of] < state.pop("changed_us") + kept
+    state |= {name: _has_plan(items, plan, grid, pairs, target) for name, plan in products.items()}
     return state if has_amounts else state | {"mrr": np.full(len(pairs), np.nan)}
 
 
-def _read_steps(steps: pd.DataFrame, grid: Grid, pairs: Pairs, late: np.ndarray) -> Columns:
+def _whose(pairs: Pairs, late: np.ndarray, n_as_of: int) -> np.ndarray:
+    """Whose steps each pair reads: its customer's, or those of its customer at its as-of alone."""
+    is_late = np.zeros(len(pairs), bool)
+    inside = pairs.customer < len(late)
+    is_late[inside] = late[pairs.customer[inside]]
+    return np.asarray(pairs.customer * (n_as_of + 1) + np.where(is_late, 1 + pairs.as_of, 0))
+
+
+def _has_plan(
+    items: pd.DataFrame, plan: str, grid: Grid, pairs: Pairs, target: np.ndarray
+) -> np.ndarray:
+    """Whether each pair had ever paid for a plan."""
+    paid = items[items["plan_id"].eq(plan) & (items["item"] > 0)]
+    first = paid.groupby("customer_id")["occurred_at"].min()
+    at = microseconds(first.reindex(target))
+    return np.asarray((at != _NEVER) & (at < grid.as_of[pairs.as_of]))
+
+
+def _read_steps(steps: pd.DataFrame, grid: Grid, pairs: Pairs, target: np.ndarray) -> Columns:
     """Look the steps up at every pair; a step counts from the first as-of after it."""
-    has, place, target = _places(steps, grid, pairs, late)
+    has, place = _places(steps, grid, pairs, target)
     table = _step_table(steps)
 
     def read(column: str) -> np.ndarray:
@@ -64,6 +94,8 @@ def _read_steps(steps: pd.DataFrame, grid: Grid, pairs: Pairs, late: np.ndarray)
         "mrr": mrr,
         "covered": mrr > 0,
         "ever_covered": has,
+        "paused": has & (mrr == 0) & (read("is_pause") == 1),
+        "changed_us": read("at_us").astype(np.int64),
         "earlier_churns": read("churns").astype(np.float64),
         "subscription_changes": read("changes").astype(np.float64),
         "tenure_days": since("first_at"),
@@ -77,22 +109,18 @@ def _read_steps(steps: pd.DataFrame, grid: Grid, pairs: Pairs, late: np.ndarray)
 
 
 def _places(
-    steps: pd.DataFrame, grid: Grid, pairs: Pairs, late: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Whether each pair has a step, the row of its last one, and whose steps it reads."""
+    steps: pd.DataFrame, grid: Grid, pairs: Pairs, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each pair has a step, and the row of its last one."""
     n_as_of = len(grid.as_of)
     who, at = steps["customer_id"].to_numpy(np.int64), microseconds(steps["at"])
     key = who * (n_as_of + 1) + np.searchsorted(grid.as_of, at, side="right")
-    is_late = np.zeros(len(pairs), bool)
-    inside = pairs.customer < len(late)
-    is_late[inside] = late[pairs.customer[inside]]
-    target = pairs.customer * (n_as_of + 1) + np.where(is_late, 1 + pairs.as_of, 0)
     place = np.searchsorted(key, target * (n_as_of + 1) + pairs.as_of, side="right") - 1
     has = place >= 0
     place = np.maximum(place, 0)
     if len(who):
         has &= who[place] == target
-    return has, place, target
+    return has, place
 
 
 def _step_table(steps: pd.DataFrame) -> pd.DataFrame:
@@ -101,6 +129,7 @@ def _step_table(steps: pd.DataFrame) -> pd.DataFrame:
     before = by["mrr"].shift(fill_value=0)
     own = steps["organic"] - by["organic"].shift(fill_value=0)
     table = pd.DataFrame({"who": steps["customer_id"], "mrr": steps["mrr"]})
+    table["is_pause"] = steps["cause"].eq("pause").astype(np.int64)
     table["at_us"] = microseconds(steps["at"])
     table["first_at"] = table.groupby("who")["at_us"].transform("first")
     starts = (before == 0) & (steps["mrr"] > 0)

@@ -1,5 +1,7 @@
 """State from subscriptions: what runs, what it earns, when it ends, and what came before."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -7,7 +9,8 @@ from features.engine import Tables, to_frame
 from features.grid import DAY, Grid, microseconds
 from features.history import Pairs, Versions, expand, shown_at
 from features.project import Revenue
-from features.revenue.ledger import with_prices
+from features.revenue.amounts import monthly_amount, with_prices
+from features.revenue.ledger import COUNTED
 from features.state_ledger import ledger_state
 from features.state_profile import Columns, history_frame
 
@@ -17,15 +20,29 @@ _NEVER = np.iinfo(np.int64).min
 
 
 def subscription_state(
-    tables: Tables, policy: Revenue, grid: Grid, pairs: Pairs, codes: pd.Index
+    tables: Tables,
+    policy: Revenue,
+    grid: Grid,
+    pairs: Pairs,
+    codes: pd.Index,
+    products: Mapping[str, str],
 ) -> Columns:
-    """Every subscription column of the state; see `features.state`."""
+    """Every subscription column of the state; see `features.state`.
+
+    `products` names a flag for each plan of which a paid subscription is looked for.
+    """
     rows = history_frame(tables, "subscriptions", codes, ["subscription_id"], values=["status"])
     plans = to_frame(tables["plans"]) if "plans" in tables else None
     has_amounts = any(tables.has(name, ("unit_amount",)) for name in ("subscriptions", "plans"))
-    ledger = ledger_state(rows, plans, policy, grid, pairs, has_amounts=has_amounts)
-    ledger["days_since_subscription_row"] = _since_last_row(rows, grid, pairs, len(codes))
-    return ledger | _current_state(rows, plans, grid, pairs)
+    ledger = ledger_state(
+        rows, plans, policy, grid, pairs, has_amounts=has_amounts, products=products
+    )
+    since = ledger["days_since_subscription_row"] = _since_last_row(rows, grid, pairs, len(codes))
+    ledger["ever_subscribed"] = ~np.isnan(since)
+    known = _running(rows, plans, policy, grid, pairs, has_amounts=has_amounts)
+    current = _over_customer(known, len(pairs))
+    ledger["paused"] &= current.pop("pauses")
+    return ledger | current
 
 
 def _since_last_row(rows: pd.DataFrame, grid: Grid, pairs: Pairs, n_customers: int) -> np.ndarray:
@@ -37,10 +54,16 @@ def _since_last_row(rows: pd.DataFrame, grid: Grid, pairs: Pairs, n_customers: i
     return np.where(last == _NEVER, np.nan, (grid.as_of[pairs.as_of] - last) / DAY)
 
 
-def _current_state(
-    rows: pd.DataFrame, plans: pd.DataFrame | None, grid: Grid, pairs: Pairs
-) -> Columns:
-    """Describe the running subscriptions: totals over all, the rest of the largest one."""
+def _running(
+    rows: pd.DataFrame,
+    plans: pd.DataFrame | None,
+    policy: Revenue,
+    grid: Grid,
+    pairs: Pairs,
+    *,
+    has_amounts: bool,
+) -> pd.DataFrame:
+    """The running subscriptions of every pair, described as they were known at its as-of."""
     rows = with_prices(rows, plans)
     entity = rows["subscription_id"].factorize()[0].astype(np.int64)
     row, start, stop = Versions.of(rows, entity, grid.as_of).spans()
@@ -53,8 +76,23 @@ def _current_state(
     known = rows.iloc[row].reset_index(drop=True).assign(at=at, moment=moment, entity=entity_at)
     known["since"] = _overdue_since(rows, entity, grid, known)
     known = _described(known, plans, grid)
+    known["pays"] = _pays(known, policy, grid, has_amounts=has_amounts)
     known["announced"] = _is_announced(rows, entity, grid, known)
-    return _over_customer(known, len(pairs))
+    return known
+
+
+def _pays(
+    known: pd.DataFrame, policy: Revenue, grid: Grid, *, has_amounts: bool
+) -> np.ndarray | pd.Series:
+    """Whether a running subscription counts towards coverage just before the as-of."""
+    counted = [*COUNTED, *(["trialing"] if policy.trial_counts else [])]
+    counts = known["status"].isin(counted) & (
+        known["status"].ne("past_due") | (known["overdue"] <= policy.dunning_days)
+    )
+    if not has_amounts:
+        return counts
+    as_of = grid.as_of[known["moment"].to_numpy()].astype("datetime64[us]")
+    return counts & (monthly_amount(known.assign(occurred_at=as_of), policy) > 0)
 
 
 def _described(known: pd.DataFrame, plans: pd.DataFrame | None, grid: Grid) -> pd.DataFrame:
@@ -147,6 +185,9 @@ def _is_announced(
 def _over_customer(known: pd.DataFrame, n_pairs: int) -> Columns:
     """One row per pair: sums and extremes over running subscriptions, names of the largest."""
     known = known.sort_values(["at", "weight", "subscription_id"], ascending=[True, False, True])
+    known["is_paused"] = known["status"].eq("paused")
+    beside = ~known["pays"] & known.groupby("at")["pays"].transform("any")
+    known["ends"] = known["announced"] | beside  # what pays nothing keeps nobody who pays
     by = known.groupby("at", sort=True)
     first = known.drop_duplicates("at").set_index("at")
     at = first.index.to_numpy()
@@ -158,7 +199,8 @@ def _over_customer(known: pd.DataFrame, n_pairs: int) -> Columns:
         "plan_tier": _spread(first["tier"], at, n_pairs),
         "days_past_due": _spread(by["overdue"].max(), at, n_pairs),
         "trialing": _spread(by["on_trial"].all(), at, n_pairs) == 1,
-        "end_announced": _spread(by["announced"].all(), at, n_pairs) == 1,
+        "pauses": _spread(by["is_paused"].any(), at, n_pairs) == 1,
+        "end_announced": _spread(by["ends"].all(), at, n_pairs) == 1,
     }
     plan = np.full(n_pairs, None, object)
     plan[at] = first["plan_id"].where(first["plan_id"].notna(), None)

@@ -6,9 +6,10 @@ import pandas as pd
 from features.project import Revenue
 from features.revenue.amounts import MILLIONTH, monthly_amount, number, with_prices
 
-__all__ = ["MILLIONTH", "customer_steps", "item_changes", "mrr_steps", "with_prices"]
+__all__ = ["COUNTED", "MILLIONTH", "customer_steps", "item_changes", "mrr_steps", "with_prices"]
 
 NONE = np.int64(0)
+COUNTED = ("active", "past_due")  # statuses that earn; a trial by the policy, dunning for a time
 _IN_TIME = ["_of", "occurred_at", "known_at"]  # `_of`: the subscription as a number
 _COMPARED = ["item", "status", "plan_id", "quantity", "interval", "_is_out"]
 _ORGANIC = ("new", "plan", "quantity", "end")  # what a customer decides; not price, pause, dunning
@@ -108,7 +109,7 @@ def _with_synthetic_rows(rows: pd.DataFrame, policy: Revenue, *, has_amounts: bo
 
 def _counts(items: pd.DataFrame, policy: Revenue) -> pd.Series:
     """Whether the subscription counts towards MRR in that state."""
-    states = ["active", "past_due", *(["trialing"] if policy.trial_counts else [])]
+    states = [*COUNTED, *(["trialing"] if policy.trial_counts else [])]
     return items["status"].isin(states) & ~items["_is_out"]
 
 

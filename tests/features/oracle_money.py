@@ -9,6 +9,7 @@ from typing import Any
 Row = dict[str, Any]
 DAY = timedelta(days=1)
 DUNNING = 30 * DAY
+PAUSE = 90 * DAY
 OLD = datetime(1970, 1, 1)
 RUNNING = ("active", "past_due", "trialing", "paused")
 PER_MONTH = {
@@ -39,6 +40,7 @@ class Money:
     interval_months: float | None = None
     renewal_at: datetime | None = None
     is_trial: bool = False
+    is_paused: bool = False
     end_announced: bool = False
 
 
@@ -75,6 +77,12 @@ class Item:
         found = {row["occurred_at"] for row in self.rows}
         found |= {self.overdue_since(r) + DUNNING for r in self.rows if r["status"] == "past_due"}
         return found | {row["discount_ends_at"] for row in self.rows if row.get("discount_ends_at")}
+
+    def pauses_at(self, moment: datetime) -> bool:
+        """Whether it earned until a moment, and a pause ended that."""
+        row = self.at(moment)
+        paused = row is not None and row["status"] == "paused"
+        return paused and self.amount(moment - timedelta(microseconds=1)) > 0
 
     def own_change(self, moment: datetime) -> int:
         """The change at a moment that the customer made: start, plan, seats, end."""
@@ -141,6 +149,8 @@ def subscription_money(known: list[Row], plans: list[Row], as_of: datetime) -> M
     running = [item for item in items if item.rows[-1]["status"] in RUNNING]
     if running:
         _present(money, running, known, plans, as_of)
+    else:
+        money.is_paused = False
     return money
 
 
@@ -157,6 +167,7 @@ def _history(money: Money, items: list[Item], as_of: datetime) -> None:
         money.first_paid_at = money.first_paid_at or moment
         if not before:
             money.covered_since = moment
+        money.is_paused = not after and pause_at(items, moment) and moment > as_of - PAUSE
         if not after:
             money.churns += 1
             money.covered_since = None
@@ -165,6 +176,13 @@ def _history(money: Money, items: list[Item], as_of: datetime) -> None:
             money.downgrades += own < 0
         before = after
     money.mrr = before / 1_000_000
+
+
+def pause_at(items: list[Item], moment: datetime) -> bool:
+    """Whether the greatest change at a moment was a pause."""
+    just_before = moment - timedelta(microseconds=1)
+    change = {id(item): abs(item.amount(moment) - item.amount(just_before)) for item in items}
+    return max(items, key=lambda item: change[id(item)]).pauses_at(moment)
 
 
 def _present(
@@ -179,19 +197,23 @@ def _present(
         else 0.0
         for item, row in zip(running, now, strict=True)
     )
+    money.is_paused = money.is_paused and any(row["status"] == "paused" for row in now)
     money.is_trial = all(row["status"] == "trialing" for row in now)
-    ends = [row["current_period_end"] for row in now if row["current_period_end"] is not None]
-    money.renewal_at = min(ends, default=None)
+    periods = [row["current_period_end"] for row in now if row["current_period_end"] is not None]
+    money.renewal_at = min(periods, default=None)
     announced = {
         row["subscription_id"]
         for row in known
         if row["status"] in ("canceled", "expired") and row["occurred_at"] >= as_of
     }
     asked = [row.get("cancel_requested_at") for row in now]
-    money.end_announced = all(
+    ends = [
         row["subscription_id"] in announced or (when is not None and when < as_of)
         for row, when in zip(now, asked, strict=True)
-    )
+    ]
+    pays = [item.amount(as_of - timedelta(microseconds=1)) > 0 for item in running]
+    covering = [end for end, pay in zip(ends, pays, strict=True) if pay]
+    money.end_announced = all(covering or ends)
     money.largest = min(now, key=_dearest)
     interval, count = money.largest["interval"], money.largest["interval_count"]
     if interval is not None:

@@ -14,7 +14,7 @@ HOUR = timedelta(hours=1)
 EDGES = (0, 7, 28, 56, 90, 180, 365)
 
 COLUMNS = {
-    "customers": "customer_id occurred_at known_at segment country acquisition_channel objected_at",
+    "customers": "customer_id occurred_at known_at segment owner_id country acquisition_channel objected_at",
     "plans": "plan_id occurred_at known_at tier interval interval_count unit_amount",
     "subscriptions": (
         "customer_id occurred_at known_at subscription_id plan_id status quantity interval"
@@ -132,6 +132,7 @@ def _versions(draw: Draw, name: str) -> list[Row]:
         )
         | {
             "segment": draw.maybe(draw.random.choice("AB")),
+            "owner_id": draw.maybe(draw.random.choice("xyz")),
             "country": draw.maybe(draw.random.choice(("DE", "FR"))),
             "acquisition_channel": draw.maybe("ads", 0.5),
             "objected_at": draw.maybe(draw.moment(), 0.2),

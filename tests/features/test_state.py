@@ -28,11 +28,14 @@ MEANT = {
     "value_per_month": lambda v: v.money.mrr,
     "covered": lambda v: v.money.mrr > 0,
     "ever_covered": lambda v: v.money.changes > 0,
+    "ever_subscribed": lambda v: bool(v.rows("subscriptions")),
     "trialing": lambda v: v.money.is_trial,
+    "paused": lambda v: v.money.is_paused,
     "end_announced": lambda v: v.money.end_announced,
     "objected": lambda v: (v.profile.get("objected_at") or v.as_of) < v.as_of,
     "plan_id": lambda v: v.money.largest.get("plan_id"),
     "segment": lambda v: v.profile.get("segment"),
+    "owner_id": lambda v: v.profile.get("owner_id"),
     "country": lambda v: v.profile.get("country"),
 }
 
