@@ -31,9 +31,11 @@ _MONEY = f"""money(x, currency) AS CASE
     WHEN upper(currency) IN ({_listed(THREE_DECIMALS)}) THEN 0.001::DECIMAL(4, 3)
     ELSE 0.010::DECIMAL(4, 3) END)::VARCHAR END"""
 _FLAG = "flag(x) AS lower(trim(x::VARCHAR)) IN ('true', 't', 'yes', 'y', '1')"
+# A value inside JSON as a text; unlike the arrow it needs no parentheses.
+_PICK = "pick(x, path) AS json_extract_string(x, path)"
 
 
 def define_macros(con: DuckDBPyConnection) -> None:
-    """Make `moment`, `utc`, `money` and `flag` known to the queries of a connection."""
-    for macro in (_MOMENT, _UTC, _MONEY, _FLAG):
+    """Make `moment`, `utc`, `money`, `flag` and `pick` known to the queries of a connection."""
+    for macro in (_MOMENT, _UTC, _MONEY, _FLAG, _PICK):
         con.execute(f"CREATE OR REPLACE TEMP MACRO {macro}")

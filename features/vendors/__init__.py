@@ -96,7 +96,10 @@ def _load(name: str, folder: Path) -> dict[str, Any]:
     for section in mapping:
         if section not in _SECTIONS:
             raise ProjectError(f"{name}: {section!r} is no section; {choice(section, _SECTIONS)}")
-    return (_load(mapping["base"], folder) | mapping) if "base" in mapping else mapping
+    if "base" not in mapping:
+        return mapping
+    base = _load(mapping["base"], folder)
+    return base | mapping | {"views": base.get("views", {}) | mapping.get("views", {})}
 
 
 def _hold_linked(name: str, mapping: dict[str, Any], chosen: Settings, names: list[str]) -> None:

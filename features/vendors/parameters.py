@@ -9,6 +9,7 @@ from features.errors import ProjectError
 from features.project_checks import choice
 
 _READING = ("date_format", "deduplicate", "delimiter")  # settings of every source of the vendor
+_NULL = "NULL::VARCHAR"
 _COLUMN = re.compile(r"[A-Za-z_][\w ]*")
 
 
@@ -22,7 +23,7 @@ class Settings:
 
     def given(self, parameter: str) -> bool:
         """Whether a parameter has a value, by the project or by default."""
-        return self.sql[parameter] != "NULL"
+        return self.sql[parameter] != _NULL
 
     def file(self, name: str) -> str | None:
         """The file that the project names for an input."""
@@ -48,7 +49,8 @@ def settings_of(
     """What `[vendors.NAME]` sets over what the mapping declares.
 
     A value is the name of a column (letters, digits, blanks), or else SQL; an empty one is null.
-    `files` names files by input.
+    `files` names files by input. In a query `{X}` is the parameter X, `{has_X}` whether it has a
+    value, `{project_currency}` the project's currency.
 
     Raises
     ------
@@ -63,6 +65,7 @@ def settings_of(
         if not isinstance(given.get(key, ""), str):
             raise ProjectError(f"vendors.{name}.{key}: expected a text; got {given[key]!r}")
     sql = {key: _sql(given.get(key, default)) for key, default in declared.items()}
+    sql |= {f"has_{key}": str(text != _NULL).upper() for key, text in sql.items()}
     sql["project_currency"] = "'" + str(raw.get("currency", "USD")).replace("'", "''") + "'"
     files = given.get("files", {})
     if not isinstance(files, Mapping):
@@ -72,5 +75,5 @@ def settings_of(
 
 def _sql(value: str) -> str:
     if not value.strip():
-        return "NULL"
+        return _NULL
     return f'"{value}"' if _COLUMN.fullmatch(value) else f"({value})"
