@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from features.connection import hush
 from features.errors import EngineError
+from features.staged import glob_of
 from features.tables import TABLES, Column
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def _half_of_memory() -> str:
 def open_tables(files: Mapping[str, Path], connection: ibis.BaseBackend | None = None) -> Tables:
     """The staged Parquet files (or globs), by canonical name, as Ibis tables."""
     connection = connection or open_duckdb()
-    tables = {name: connection.read_parquet(str(path)) for name, path in files.items()}
+    tables = {name: connection.read_parquet(glob_of(path)) for name, path in files.items()}
     return Tables(connection, tables)
 
 

@@ -1,7 +1,8 @@
 """The mapping of a source onto its canonical table, as a DuckDB view of typed rows with a fault."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from duckdb import DuckDBPyConnection
 
@@ -9,7 +10,7 @@ from features.errors import SourceError
 from features.project import Source
 from features.project_checks import PERIOD_COLUMNS
 from features.sources_raw import RawSource, literal, missing_column, quote
-from features.sources_sql import Prepared, guess_types, prepare, type_of, used_columns
+from features.sources_sql import Prepared, guess_types, prepare, tally, type_of, used_columns
 from features.sources_types import PHYSICAL, Reading, cast, is_number, is_text, mistyped, present
 from features.tables import TABLES
 
@@ -22,6 +23,7 @@ class Mapped:
     view: str
     columns: dict[str, str]  # column -> canonical type ("number" for numeric attributes)
     unused: tuple[str, ...]
+    tallies: Mapping[str, list[int]]  # of the text columns that expressions read
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,11 @@ def required_columns(source: Source, table: str) -> tuple[str, ...]:
 
 
 def map_source(
-    con: DuckDBPyConnection, raw: RawSource, reading: Reading, labels: tuple[str, ...] = ()
+    con: DuckDBPyConnection,
+    raw: RawSource,
+    reading: Reading,
+    labels: tuple[str, ...] = (),
+    before: Mapping[str, list[int]] = MappingProxyType({}),
 ) -> Mapped:
     """Make the view `mapped_<table>_<position>`: canonical columns, `_fault`, `_file`, `_row`.
 
@@ -61,6 +67,8 @@ def map_source(
     ----------
     labels : tuple of str
         Label columns of a snapshot, staged as text under their own names.
+    before : mapping
+        Tallies (`sources_sql.tally`) of rows of the source that are not shown.
 
     Raises
     ------
@@ -71,16 +79,19 @@ def map_source(
     wanted = source_columns(source, table)
     wanted |= {name: "string" for name in labels if name not in wanted}
     used = used_columns(con, raw)
-    prepared = prepare(con, raw, used)
+    prepared = prepare(con, raw, used, before)
     found = {name: _value(con, raw, prepared, name) for name in wanted}
     values = {name: value for name, value in found.items() if value is not None}
     needed = (*required_columns(source, table), *source.attributes, *source.static, *labels)
     _demand(raw, values, needed)
     kinds = _kinds(con, raw, values, wanted)
     view = f"mapped_{table}_{raw.position}"
-    con.execute(f"CREATE VIEW {view} AS {_select(raw, prepared, values, kinds, reading)}")
+    con.execute(
+        f"CREATE OR REPLACE VIEW {view} AS {_select(raw, prepared, values, kinds, reading)}"
+    )
     taken = {value.column for value in values.values()} | used
-    return Mapped(raw, view, kinds, tuple(c for c in raw.columns if c not in taken))
+    unused = tuple(column for column in raw.columns if column not in taken)
+    return Mapped(raw, view, kinds, unused, prepared.tallies)
 
 
 def _demand(raw: RawSource, values: dict[str, _Value], names: Iterable[str]) -> None:
@@ -126,7 +137,7 @@ def _kinds(
         for name, value in values.items()
         if wanted[name] == "attribute" and value.column is not None and is_text(value.kind)
     }
-    guesses = guess_types(con, raw, texts)
+    guesses = guess_types(tally(con, raw, texts))
     numeric = {texts[c] for c, guess in guesses.items() if guess.strict in {"BIGINT", "DOUBLE"}}
     kinds = {}
     for name, value in values.items():

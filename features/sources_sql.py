@@ -1,13 +1,14 @@
 """SQL of the project file over the columns of a source: what it reads, and of which type."""
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from duckdb import DuckDBPyConnection, Error
 
 from features.errors import SourceError
+from features.project import Source
 from features.sources_raw import ROW_NUMBERS, RawSource, missing_column, quote
 from features.sources_types import present
 
@@ -39,6 +40,7 @@ class Prepared:
 
     view: str
     misfits: str | None = None
+    tallies: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 def used_columns(con: DuckDBPyConnection, raw: RawSource) -> set[str]:
@@ -51,7 +53,7 @@ def used_columns(con: DuckDBPyConnection, raw: RawSource) -> set[str]:
     """
     used: set[str] = set()
     folded = {column.lower(): column for column in raw.columns}
-    for key, text in _texts(raw):
+    for key, text in _texts(raw.source):
         for name in _references(con, raw, key, text):
             if name in ROW_NUMBERS:
                 continue
@@ -61,14 +63,25 @@ def used_columns(con: DuckDBPyConnection, raw: RawSource) -> set[str]:
     return used
 
 
-def _texts(raw: RawSource) -> list[tuple[str, str]]:
-    texts = [(f"expressions.{name}", text) for name, text in raw.source.expressions.items()]
-    return texts + ([("where", raw.source.where)] if raw.source.where is not None else [])
+def _texts(source: Source) -> list[tuple[str, str]]:
+    texts = [(f"expressions.{name}", text) for name, text in source.expressions.items()]
+    return texts + ([("where", source.where)] if source.where is not None else [])
+
+
+def is_row_by_row(con: DuckDBPyConnection, source: Source) -> bool:
+    """Whether what the project file wrote looks at one row at a time."""
+    trees = [_parsed(con, text) for _, text in _texts(source)]
+    return not any('"class":"WINDOW"' in tree or '"class":"SUBQUERY"' in tree for tree in trees)
+
+
+def _parsed(con: DuckDBPyConnection, text: str) -> str:
+    """The parse tree of an expression, as JSON."""
+    row = con.execute("SELECT json_serialize_sql('SELECT ' || ?)", [f"({text})"]).fetchone()
+    return str(row[0]) if row else '{"error": true, "error_message": "nothing"}'
 
 
 def _references(con: DuckDBPyConnection, raw: RawSource, key: str, text: str) -> set[str]:
-    row = con.execute("SELECT json_serialize_sql('SELECT ' || ?)", [f"({text})"]).fetchone()
-    tree = json.loads(row[0]) if row else {"error": True, "error_message": "nothing"}
+    tree = json.loads(_parsed(con, text))
     if tree["error"]:
         message = str(tree["error_message"]).splitlines()[0]
         raise SourceError(f"{raw.label}: {key} = {text!r} is not SQL: {message}")
@@ -86,10 +99,11 @@ def _walk(node: Any) -> Iterator[str]:
             yield from _walk(child)
 
 
-def guess_types(
-    con: DuckDBPyConnection, raw: RawSource, columns: Iterable[str]
-) -> dict[str, Guess]:
-    """Types of text columns from all their values, in one scan; led by a zero it is a text."""
+def tally(con: DuckDBPyConnection, raw: RawSource, columns: Iterable[str]) -> dict[str, list[int]]:
+    """Per text column: values, those led by a zero, those of each type; in one scan.
+
+    The tallies of two parts of a source add up to that of the whole.
+    """
     names = sorted(columns)
     if not names:
         return {}
@@ -103,7 +117,20 @@ def guess_types(
         padded = f"count_if(regexp_matches({value}, '^-?0[0-9]'))"
         counts.append(f"[count({value}), {padded}, {fits}]")
     row = con.execute(f"SELECT {', '.join(counts)} FROM {raw.view}").fetchone() or ()
-    return {name: _guess(*tally) for name, tally in zip(names, row, strict=True)}
+    return {name: [int(n) for n in one] for name, one in zip(names, row, strict=True)}
+
+
+def guess_types(tallies: Mapping[str, list[int]]) -> dict[str, Guess]:
+    """Types of text columns from the tallies of all their values."""
+    return {name: _guess(*one) for name, one in tallies.items()}
+
+
+def added(some: Mapping[str, list[int]], more: Mapping[str, list[int]]) -> dict[str, list[int]]:
+    """Tallies of two parts of a source, together."""
+    return {
+        name: [a + b for a, b in zip(one, more.get(name, [0] * len(one)), strict=True)]
+        for name, one in some.items()
+    }
 
 
 def _guess(total: int, padded: int, *fits: int) -> Guess:
@@ -115,17 +142,20 @@ def _guess(total: int, padded: int, *fits: int) -> Guess:
     return Guess(strict, mostly)
 
 
-def prepare(con: DuckDBPyConnection, raw: RawSource, used: set[str]) -> Prepared:
+def prepare(
+    con: DuckDBPyConnection, raw: RawSource, used: set[str], before: Mapping[str, list[int]]
+) -> Prepared:
     """Type the columns that expressions read; Parquet has its types already.
 
     A text column is of the type of all its values. Where an expression cannot be bound to that (a
     price column with one misprint is a text), it is of the type of most of them, and rows with
-    another value get a fault.
+    another value get a fault. `before` are the tallies of rows that are not shown.
     """
     if not raw.is_text:
         _bind(con, raw, raw.view)
         return Prepared(raw.view)
-    guesses = guess_types(con, raw, used)
+    tallies = added(tally(con, raw, used), before)
+    guesses = guess_types(tallies)
     view = f"prepared_{raw.table}_{raw.position}"
     strict = {name: guess.strict for name, guess in guesses.items()}
     mostly = {name: guess.mostly for name, guess in guesses.items()}
@@ -137,8 +167,9 @@ def prepare(con: DuckDBPyConnection, raw: RawSource, used: set[str]) -> Prepared
             raise
         con.execute(_typed_view(raw, view, mostly))
         _bind(con, raw, view)
-        return Prepared(view, _misfits({n: k for n, k in mostly.items() if k != strict[n]}))
-    return Prepared(view)
+        others = {n: k for n, k in mostly.items() if k != strict[n]}
+        return Prepared(view, _misfits(others), tallies)
+    return Prepared(view, tallies=tallies)
 
 
 def _typed_view(raw: RawSource, view: str, kinds: dict[str, str]) -> str:
@@ -164,7 +195,7 @@ def _misfits(kinds: dict[str, str]) -> str:
 
 def _bind(con: DuckDBPyConnection, raw: RawSource, view: str) -> None:
     """Check that every expression and the filter fit the types of the view."""
-    for key, text in _texts(raw):
+    for key, text in _texts(raw.source):
         try:
             con.execute(f"DESCRIBE SELECT ({text}) AS v FROM {view}")
         except Error as error:

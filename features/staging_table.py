@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
 from duckdb import DuckDBPyConnection, Error
 
-from features.checks import Finding, RowCount, domain_fault, finding, future_fault
+from features.checks import RowCount, domain_fault, future_fault
 from features.errors import SourceError
 from features.project import Project
 from features.sources_map import Mapped
-from features.sources_raw import quote
+from features.sources_raw import literal, literals, quote
+from features.staging_memory import MENDABLE, Before
 from features.tables import TABLES, Table
 
-EXAMPLES = 3
-REPEATS_LOOKED_AT = 5_000_000  # rows; of larger tables whole customers are sampled
-_ORDER = "(_source, _file, _row)"
+CLOCKS = ("known_at", "occurred_at", "cancel_requested_at")
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,8 @@ class Survey:
 
     kept: int  # rows that the project file keeps
     faulty: int
-    newest_known: datetime | None  # of rows without a fault, as are the next two
-    newest_occurred: datetime | None
-    newest_request: datetime | None
+    newest: dict[str, datetime]  # clock -> of rows without a fault
+    years: dict[int, int]  # of known_at -> rows without a fault
 
 
 @dataclass
@@ -33,39 +32,78 @@ class StagingTable:
     """The rows of one canonical table over all its sources.
 
     The view `judged_NAME` holds them typed, with `_fault`; `check` makes `checked_NAME`, in which
-    rows of the future and repeated keys are faults as well.
+    rows of the future and repeated keys are faults as well, and `faulty_NAME`, all that is set
+    aside. With `before`, the rows are those that are new since, and those to be judged again.
     """
 
     con: DuckDBPyConnection
     project: Project
     name: str
     mapped: tuple[Mapped, ...]
+    before: Before | None = None
     notes: list[str] = field(default_factory=list)
+    count: RowCount = field(default=RowCount(0, 0, 0, 0))
+    repeats: tuple[int, list[str]] = (0, [])
 
     def __post_init__(self) -> None:
         self.columns = _columns(self.table, self.mapped)
         self._judge()
         self.survey = self._survey()
-        self.rejected = sum(
-            self._count(f"FROM {m.raw.rejects}") for m in self.mapped if m.raw.rejects
+        memory = self.before.memory if self.before else None
+        self.rejected = (memory.rejected if memory else 0) + sum(
+            self.scalar(f"SELECT count(*) FROM {m.raw.rejects}")
+            for m in self.mapped
+            if m.raw.rejects
         )
-        self.rows_in = self.rejected + sum(self._count(f"FROM {m.raw.view}") for m in self.mapped)
+        rows = [self.scalar(f"SELECT count(*) FROM {m.raw.view}") for m in self.mapped]
+        self.rows_in = self.rejected + sum(rows)
+        if memory:
+            self.rows_in += memory.rows_in - memory.rejected
 
     @property
     def table(self) -> Table:
         """The declaration of the table."""
         return TABLES[self.name]
 
-    @property
-    def newest(self) -> datetime | None:
-        """The newest moment at which a sound row became known; ends of periods do not count."""
+    def lonely_from(self) -> datetime | None:
+        """When the rows of a wrong clock begin: few, and a year without any lies before them."""
+        limit = self.project.limits.quarantine_share * sum(self.survey.years.values())
+        later = 0
+        years = sorted(self.survey.years, reverse=True)
+        for year, earlier in pairwise(years):
+            later += self.survey.years[year]
+            if later > limit:
+                return None
+            if year - earlier > 1:
+                return datetime(year, 1, 1)
+        return None
+
+    def newest(self, until: datetime | None) -> datetime | None:
+        """The newest moment at which a sound row became known; ends of periods do not count.
+
+        Moments at or after `until`, where it is given, do not count either.
+        """
         if not self.table.has_customer:
             return None
-        known = (self.survey.newest_known, self.survey.newest_request)
-        return max((moment for moment in known if moment is not None), default=None)
+        found = [self.survey.newest.get(clock) for clock in ("known_at", "cancel_requested_at")]
+        known = [moment for moment in found if moment is not None]
+        if until is None or all(moment < until for moment in known):
+            return max(known, default=None)
+        bound = f"TIMESTAMP {literal(until.isoformat(sep=' '))}"
+        shown = [
+            f"max({clock}) FILTER ({clock} < {bound})"
+            for clock in ("known_at", "cancel_requested_at")
+            if clock in self.columns
+        ]
+        row = self.con.execute(
+            f"SELECT {', '.join(shown)} FROM judged_{self.name} WHERE _fault IS NULL"
+        ).fetchone()
+        old = [self.before.newest(clock) for clock in CLOCKS[::2]] if self.before else []
+        return max((m for m in (*(row or ()), *old) if m is not None), default=None)
 
-    def _count(self, rest: str) -> int:
-        row = self.con.execute(f"SELECT count(*) {rest}").fetchone()
+    def scalar(self, query: str) -> int:
+        """The one number of a query."""
+        row = self.con.execute(query).fetchone()
         return int(row[0]) if row else 0
 
     def _judge(self) -> None:
@@ -77,19 +115,29 @@ class StagingTable:
         fault, value = domain_fault(
             self.name, tuple(self.columns), has_customers="customers" in self.project.sources
         )
-        known = ", coalesce(known_at, occurred_at) AS known_at" if self._has("known_at") else ""
+        known = ", coalesce(known_at, occurred_at) AS known_at" if self.has("known_at") else ""
         self.con.execute(
-            f"CREATE VIEW judged_{self.name} AS SELECT * REPLACE ({fault} AS _fault,"
+            f"CREATE OR REPLACE VIEW judged_{self.name} AS SELECT * REPLACE ({fault} AS _fault,"
             f" {value} AS _value{known})"
-            f" FROM (SELECT *{filled} FROM ({rows}))"
+            f" FROM (SELECT *, FALSE AS _again{filled} FROM ({rows}){self._again()})"
         )
         if self.name == "customers":
             self._evaluate(
-                "CREATE TEMP TABLE known_customers AS SELECT DISTINCT customer_id"
+                "CREATE OR REPLACE TEMP TABLE known_customers AS SELECT DISTINCT customer_id"
                 " FROM judged_customers WHERE _fault IS NULL"
             )
 
-    def _has(self, column: str) -> bool:
+    def _again(self) -> str:
+        """SQL that adds the rows whose fault may have mended."""
+        if self.before is None or self.before.held is None:
+            return ""
+        return (
+            " UNION ALL BY NAME SELECT * REPLACE (NULL AS _fault, NULL AS _value), TRUE AS _again"
+            f" FROM read_parquet({literal(self.before.held)}) WHERE {_MENDABLE}"
+        )
+
+    def has(self, column: str) -> bool:
+        """Whether the table has the column."""
         return column in self.columns
 
     def _evaluate(self, sql: str) -> DuckDBPyConnection:
@@ -102,16 +150,36 @@ class StagingTable:
 
     def _survey(self) -> Survey:
         newest = ", ".join(
-            f"max({name}) FILTER (_fault IS NULL)" if self._has(name) else "NULL"
-            for name in ("known_at", "occurred_at", "cancel_requested_at")
+            f"max({name}) FILTER (_fault IS NULL)" if self.has(name) else "NULL" for name in CLOCKS
         )
+        years = "histogram(year(known_at)) FILTER (_fault IS NULL)"
         row = self._evaluate(
-            f"SELECT count(*), count(_fault), {newest} FROM judged_{self.name}"
+            f"SELECT count(*) FILTER (NOT _again), count(_fault), {newest},"
+            f" {years if self.has('known_at') else 'NULL'} FROM judged_{self.name}"
         ).fetchone()
-        return Survey(*row) if row else Survey(0, 0, None, None, None)
+        kept, faulty, *clocks, found = row or (0, 0, None, None, None, None)
+        moments = dict(zip(CLOCKS, clocks, strict=True))
+        tally: dict[int, int] = dict(found or {})
+        if self.before:
+            kept += self.before.memory.kept
+            for clock in CLOCKS:
+                both = [m for m in (moments[clock], self.before.newest(clock)) if m is not None]
+                moments[clock] = max(both, default=None)
+            for year, count in self.before.memory.years.items():
+                tally[int(year)] = tally.get(int(year), 0) + count
+        return Survey(kept, faulty, {c: m for c, m in moments.items() if m is not None}, tally)
 
-    def check(self, known_until: datetime | None) -> list[Finding]:
-        """Every fault of the table, and the account of its rows in `count`.
+    def overlaps(self) -> bool:
+        """Whether a key of the new rows was staged before, so that the order decides."""
+        if self.before is None or not self.table.key or not self.before.parts:
+            return False
+        key = ", ".join(quote(column) for column in self.table.key)
+        old = f"SELECT {key} FROM read_parquet({literals(self.before.parts)})"
+        new = f"SELECT {key} FROM judged_{self.name} WHERE _fault IS NULL"
+        return bool(self.scalar(f"SELECT count(*) FROM (({new}) INTERSECT ({old}))"))
+
+    def check(self, known_until: datetime | None) -> None:
+        """Find every fault of the rows, and the account of them in `count`.
 
         Parameters
         ----------
@@ -120,24 +188,17 @@ class StagingTable:
         """
         late = self._add_late(known_until)
         again = self._add_repeated_keys()
+        lasting = self._add_faulty()
         bad = self.rejected
-        if late or again or self.survey.faulty:
-            bad += self._count(f"FROM checked_{self.name} WHERE _fault IS NOT NULL")
+        if late or again or self.survey.faulty or lasting:
+            bad += self.scalar(f"SELECT count(*) FROM faulty_{self.name}")
         looked_at = self.survey.kept + self.rejected
         self.count = RowCount(self.rows_in, looked_at - bad, self.rows_in - looked_at, bad)
-        limit = self.project.limits.quarantine_share
-        share = bad / looked_at if looked_at and bad / looked_at > limit else None
-        findings = self._faults(share, limit) if bad else []
-        return findings + self._repeats()
 
     def _add_late(self, known_until: datetime | None) -> bool:
         """Rows of the future become faulty; whether there may be some."""
-        newest = (
-            self.survey.newest_known,
-            self.survey.newest_occurred,
-            self.survey.newest_request,
-        )
-        late = known_until is not None and any(m is not None and m >= known_until for m in newest)
+        newest = self.survey.newest.values()
+        late = known_until is not None and any(moment >= known_until for moment in newest)
         fault = (
             future_fault(self.name, tuple(self.columns), known_until)
             if late and known_until is not None
@@ -145,16 +206,17 @@ class StagingTable:
         )
         replaced = f" REPLACE (coalesce(_fault, {fault}) AS _fault)" if fault else ""
         self.con.execute(
-            f"CREATE VIEW dated_{self.name} AS SELECT *{replaced} FROM judged_{self.name}"
+            f"CREATE OR REPLACE VIEW dated_{self.name} AS SELECT *{replaced}"
+            f" FROM judged_{self.name}"
         )
         return fault is not None
 
     def _add_repeated_keys(self) -> bool:
         """Sound rows after the first of a key become faulty; whether there are some."""
-        key = [quote(column) for column in self.table.key if self._has(column)]
+        key = [quote(column) for column in self.table.key if self.has(column)]
         repeated = bool(key) and bool(
-            self._count(  # equal hashes are rare enough to look twice
-                f"- count(DISTINCT hash({', '.join(key)})) FROM dated_{self.name}"
+            self.scalar(  # equal hashes are rare enough to look twice
+                f"SELECT count(*) - count(DISTINCT hash({', '.join(key)})) FROM dated_{self.name}"
                 " WHERE _fault IS NULL"
             )
         )
@@ -166,65 +228,23 @@ class StagingTable:
             else "_fault"
         )
         self.con.execute(
-            f"CREATE VIEW checked_{self.name} AS SELECT * REPLACE ({fault} AS _fault)"
+            f"CREATE OR REPLACE VIEW checked_{self.name} AS SELECT * REPLACE ({fault} AS _fault)"
             f" FROM dated_{self.name}"
         )
         return repeated
 
-    def _faults(self, share: float | None, limit: float) -> list[Finding]:
-        """One finding per fault, most rows first."""
-        key = next((k for k in (*self.table.key, "customer_id") if self._has(k)), None)
-        row = "'row ' || (_row + 1)"
-        shown = f"coalesce({quote(key)}::VARCHAR, {row})" if key else row
-        grouped = self.con.execute(
-            f"SELECT _fault, count(*) AS n, min_by({shown}, {_ORDER}, {EXAMPLES}),"
-            f" min_by(_value, {_ORDER}, {EXAMPLES}) FILTER (_value IS NOT NULL)"
-            f" FROM checked_{self.name} WHERE _fault IS NOT NULL"
-            " GROUP BY _fault ORDER BY n DESC, _fault"
-        ).fetchall()
-        found = [
-            finding(
-                self.name, fault, n, examples, values=_distinct(values), share=share, limit=limit
-            )
-            for fault, n, examples, values in grouped
-        ]
-        if self.rejected:
-            lines = self._rejected_lines()
-            found.append(
-                finding(self.name, ": malformed", self.rejected, lines, share=share, limit=limit)
-            )
-        return found
-
-    def _rejected_lines(self) -> list[str]:
-        views = " UNION ALL ".join(f"FROM {m.raw.rejects}" for m in self.mapped if m.raw.rejects)
-        rows = self.con.execute(
-            f"SELECT 'line ' || _row FROM ({views}) ORDER BY _file, _row LIMIT {EXAMPLES}"
-        ).fetchall()
-        return [str(line) for (line,) in rows]
-
-    def _repeats(self) -> list[Finding]:
-        """Exact repeats where there is no key; in a large table estimated from whole customers."""
-        if self.table.key or all(one.raw.source.deduplicate for one in self.mapped):
-            return []
-        nth = 1 + self.count.used // REPEATS_LOOKED_AT
-        rows = (
-            f"(SELECT customer_id, hash({', '.join(quote(c) for c in self.columns)}) AS content"
-            f" FROM checked_{self.name} WHERE _fault IS NULL AND hash(customer_id) % {nth} = 0)"
-        )
-        repeats = nth * self._count(f"- count(DISTINCT content) FROM {rows}")
-        if not repeats:
-            return []
-        examples = self.con.execute(
-            f"SELECT DISTINCT customer_id FROM {rows} GROUP BY customer_id, content"
-            f" HAVING count(*) > 1 ORDER BY customer_id LIMIT {EXAMPLES}"
-        ).fetchall()
-        if nth > 1:
-            self.notes.append(f"{self.name}: repeats are estimated from one customer in {nth}")
-        return [finding(self.name, ": repeats", repeats, [one for (one,) in examples])]
+    def _add_faulty(self) -> bool:
+        """All rows set aside, now and for good before; whether there are some of the latter."""
+        held = self.before.held if self.before else None
+        rows = f"SELECT * EXCLUDE (_again) FROM checked_{self.name} WHERE _fault IS NOT NULL"
+        if held is not None:
+            lasting = f"SELECT * FROM read_parquet({literal(held)}) WHERE NOT {_MENDABLE}"
+            rows += f" UNION ALL BY NAME {lasting}"
+        self.con.execute(f"CREATE OR REPLACE VIEW faulty_{self.name} AS {rows}")
+        return held is not None
 
 
-def _distinct(values: list[str] | None) -> list[str]:
-    return list(dict.fromkeys(values or ()))
+_MENDABLE = f"list_contains({literals(MENDABLE)}, split_part(_fault, ': ', -1))"
 
 
 def _columns(table: Table, mapped: tuple[Mapped, ...]) -> dict[str, str]:

@@ -351,7 +351,7 @@ def check_with(write: Write, toml: str, **tables: str) -> Staged:
 def test_repeats_of_a_large_table_are_estimated_from_whole_customers(
     write_project: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("features.staging_table.REPEATS_LOOKED_AT", 200)
+    monkeypatch.setattr("features.staging_report.REPEATS_LOOKED_AT", 200)
     ids = [f"c{number}" for number in range(3, 203)]
     customers = "".join(f"{one},2024-01-01\n" for one in ids)
     usage = "".join(f"{one},2024-01-05,1\n" * 2 for one in ids)
