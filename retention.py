@@ -270,8 +270,7 @@ def _registry(project: Project) -> "Registry":
     """Where models are kept: as the settings say, else among the project's outputs."""
     from models.registry import Registry
 
-    address = _settings(project).tracking_uri
-    return Registry(address) if address else Registry.for_project(project)
+    return Registry.for_project(project, _settings(project).tracking_uri)
 
 
 def _settings(project: Project, **given: Any) -> "Settings":

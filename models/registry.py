@@ -57,8 +57,7 @@ class Registry:
     """
 
     def __init__(self, tracking_uri: str, artifacts: Path | None = None) -> None:
-        self.tracking_uri = tracking_uri
-        self._artifacts = artifacts
+        self.tracking_uri, self._artifacts = tracking_uri, artifacts
 
     @cached_property
     def _client(self) -> MlflowClient:
@@ -73,10 +72,14 @@ class Registry:
             raise RegistryError(said) from None  # the cause may spell out the password
         return client
 
+    def check(self) -> None:
+        """Ask once; RegistryError when there is no answer."""
+        _ = self._client
+
     @classmethod
-    def for_project(cls, project: Project) -> Self:
-        """At MLFLOW_TRACKING_URI when set, else in a file among the project's outputs."""
-        address = os.environ.get("MLFLOW_TRACKING_URI")
+    def for_project(cls, project: Project, address: str | None = None) -> Self:
+        """At the address, else at MLFLOW_TRACKING_URI, else in a file of the project's outputs."""
+        address = address or os.environ.get("MLFLOW_TRACKING_URI")
         if address:
             return cls(address)
         folder = project.outputs.resolve()

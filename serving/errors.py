@@ -14,6 +14,7 @@ from starlette.responses import Response
 from features.errors import (
     CustomerNotFoundError,
     ModelNotFoundError,
+    RegistryError,
     RetentionError,
     StoreError,
     UnknownFeatureError,
@@ -30,6 +31,7 @@ STATUS: Final[Mapping[type[RetentionError], tuple[int, str]]] = {
     ModelNotFoundError: (404, "model_not_found"),
     UnknownFeatureError: (503, "model_unusable"),
     StoreError: (503, "store_unavailable"),
+    RegistryError: (503, "registry_unavailable"),
 }
 _CODES: Final = {
     400: "malformed",

@@ -8,6 +8,7 @@ import uvicorn
 
 from features.errors import RetentionError
 from features.project import load_project
+from models.registry import Registry
 from serving.app import create_app
 from serving.settings import Settings
 from serving.store import Store
@@ -22,9 +23,11 @@ def listen(settings: Settings, announce: Callable[[str], None]) -> None:
         If the project or the store cannot be used, another program holds the port, or the
         service does not start for another reason, which is in its log then.
     """
+    # What cannot be reached is said here in one sentence, not in the log of a failed start.
     project = load_project(settings.project, settings.data)
     with closing(Store.for_project(project, settings.store_url)) as store:
-        store.migrate()  # said here in one sentence, not in the log of a failed start
+        store.migrate()
+    Registry.for_project(project, settings.tracking_uri).check()
     config = uvicorn.Config(create_app(settings), log_level=settings.log_level, access_log=False)
     server = uvicorn.Server(config)
     with _bound(settings.host, settings.port) as listener:

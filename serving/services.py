@@ -38,8 +38,7 @@ class Services:
         project = load_project(settings.project, settings.data)
         store = Store.for_project(project, settings.store_url)
         store.migrate()
-        uri = settings.tracking_uri
-        registry = Registry.for_project(project) if uri is None else Registry(uri)
+        registry = Registry.for_project(project, settings.tracking_uri)
         names = {target: project.model_name(target) for target in project.targets}
         champions = Champions(registry, names)
         champions.start(settings.refresh_seconds)

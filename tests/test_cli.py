@@ -142,6 +142,7 @@ class TestMistakes:
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
         }
         self.fails("score", ran.folder, says="registry http://127.0.0.1:9 cannot", env=env)
+        self.fails("serve", ran.folder, says="registry http://127.0.0.1:9 cannot", env=env)
 
     def test_a_folder_without_tables(self, tmp_path: Path) -> None:
         self.fails("init", tmp_path, says=str(tmp_path))
