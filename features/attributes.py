@@ -10,6 +10,7 @@ from features.catalogue import attribute_features
 from features.connection import connect
 from features.engine import open_tables
 from features.sources_raw import literal, quote
+from features.staged import glob_of
 from features.staging import Staged
 
 WHO = ("segment", "country", "acquisition_channel")  # columns of customers that become features
@@ -54,7 +55,7 @@ def attributes(staged: Staged) -> list[Attribute]:
 
 
 def _values(con: DuckDBPyConnection, staged: Staged, table: str, column: str) -> pd.DataFrame:
-    rows = f"read_parquet({literal(staged.tables[table])})"
+    rows = f"read_parquet({literal(glob_of(staged.tables[table]))})"
     clocks = [c for c in ("occurred_at", "known_at") if c in _columns(con, staged.tables[table])]
     if table != "customers" or not clocks or column in _static(staged):
         seen = "NULL::TIMESTAMP"
@@ -77,7 +78,7 @@ def _static(staged: Staged) -> set[str]:
 
 
 def _columns(con: DuckDBPyConnection, path: Path) -> list[str]:
-    shown = con.execute(f"DESCRIBE FROM read_parquet({literal(path)})").fetchall()
+    shown = con.execute(f"DESCRIBE FROM read_parquet({literal(glob_of(path))})").fetchall()
     return [str(row[0]) for row in shown]
 
 
@@ -85,7 +86,7 @@ def ends(staged: Staged) -> pd.Series:
     """When it was known that a customer's last subscription is over; by `customer_id`, who left."""
     if "subscriptions" not in staged.tables:
         return pd.Series(dtype="datetime64[us]")
-    rows = f"read_parquet({literal(staged.tables['subscriptions'])})"
+    rows = f"read_parquet({literal(glob_of(staged.tables['subscriptions']))})"
     with connect() as con:
         found = con.execute(
             f"WITH last AS (FROM {rows} SELECT customer_id, status, known_at QUALIFY row_number()"
@@ -101,9 +102,10 @@ def early_reasons(staged: Staged) -> tuple[int, list[str]]:
     if "subscriptions" not in staged.tables:
         return 0, []
     path = staged.tables["subscriptions"]
+    rows = f"read_parquet({literal(glob_of(path))})"
     with connect() as con:
         if "end_reason" not in _columns(con, path):
             return 0, []
-        early = f"FROM read_parquet({literal(path)}) WHERE end_reason IS NOT NULL AND NOT {_ENDED}"
+        early = f"FROM {rows} WHERE end_reason IS NOT NULL AND NOT {_ENDED}"
         row = con.execute(f"SELECT count(*), min(customer_id, 3) {early}").fetchone()
     return (int(row[0]), list(row[1] or ())) if row else (0, [])

@@ -7,6 +7,7 @@ import pandas as pd
 
 from features.connection import connect
 from features.sources_raw import literal
+from features.staged import glob_of
 from features.staging import Staged
 from features.tables import TABLES
 
@@ -31,7 +32,7 @@ def cut(staged: Staged, pairs: pd.DataFrame, folder: Path) -> Staged:
         for name, path in staged.tables.items():
             if not TABLES[name].has_customer:
                 continue
-            rows = f"read_parquet({literal(path)})"
+            rows = f"read_parquet({literal(glob_of(path))})"
             columns = {str(row[0]) for row in con.execute(f"DESCRIBE FROM {rows}").fetchall()}
             clocks = ["known_at"] if TABLES[name].announces else ["occurred_at", "known_at"]
             known = [f"coalesce(t.{clock} < p.as_of, TRUE)" for clock in clocks if clock in columns]
