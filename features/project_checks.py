@@ -2,7 +2,6 @@
 
 import difflib
 import re
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -166,18 +165,18 @@ _OF_SNAPSHOTS = ("train_sample", "test_sample", "test_share", "seed", "group_dup
 def _check_split(key: str, target: "Target") -> None:
     """A split is by time, or of a snapshot by sample or by share."""
     split = target.split
-    given = split.model_fields_set
-    barred = {*_OF_SNAPSHOTS} if target.label is None else {"train", "test", "test_from"}
-    if given & barred:
-        name = min(given & barred)
-        what = "for snapshots only" if target.label is None else "a moment, and snapshots have none"
-        raise ValueError(f"{key}.{name} is {what}")
+    given = split.model_fields_set & {*_OF_SNAPSHOTS}
+    if given and target.label is None:
+        raise ValueError(f"{key}.{min(given)} is for snapshots only")
     if (split.train_sample is None) != (split.test_sample is None):
         raise ValueError(f"{key} needs both train_sample and test_sample")
     if split.train_sample is not None and split.train_sample == split.test_sample:
         raise ValueError(f"{key}: train_sample and test_sample are both {split.train_sample!r}")
     if split.train_sample is not None and split.test_share is not None:
         raise ValueError(f"{key}: give either train_sample and test_sample or test_share")
+    by_row = split.train_sample is not None or split.test_share is not None
+    if by_row and (split.train or split.test or split.test_from is not None):
+        raise ValueError(f"{key}: give either moments or rows to train and test on")
     if split.seed is not None and split.test_share is None:
         raise ValueError(f"{key}.seed is for test_share, which is missing")
 

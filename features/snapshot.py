@@ -1,4 +1,4 @@
-"""A data set without history: one row per customer, no windows, labels out of the source."""
+"""Data sets without history: a row per customer (and date), no windows, labels as they came."""
 
 from collections.abc import Sequence
 
@@ -19,9 +19,10 @@ def is_snapshot(tables: Tables) -> bool:
 
 
 def build_snapshot(tables: Tables, project: Project, names: Sequence[str] = ()) -> Built:
-    """Every customer of the snapshot, by id; the label columns are in the state."""
+    """Every row of the snapshots, by customer and date; the label columns are in the state."""
     table = tables["snapshots"]
-    rows = to_frame(table).sort_values("customer_id", ignore_index=True)
+    order = [column for column in ("customer_id", "as_of") if column in table.columns]
+    rows = to_frame(table).sort_values(order, ignore_index=True)
     attributes = {
         column: feature
         for column, feature in attribute_features(tables, project).items()
@@ -42,6 +43,16 @@ def build_snapshot(tables: Tables, project: Project, names: Sequence[str] = ()) 
     state = _state(rows, project)
     catalogue = tuple(attributes.values())
     return Built(keys, pd.DataFrame(columns), state, catalogue)
+
+
+def newest_rows(built: Built) -> Built:
+    """The rows of the newest date, which are those to score; all rows where there is no date."""
+    as_of = built.keys["as_of"]
+    kept = np.flatnonzero(as_of.eq(as_of.max()) | as_of.isna())
+    keys, features, state = (
+        part.iloc[kept].reset_index(drop=True) for part in (built.keys, built.features, built.state)
+    )
+    return Built(keys, features, state, built.catalogue)
 
 
 def _state(rows: pd.DataFrame, project: Project) -> pd.DataFrame:

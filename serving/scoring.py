@@ -10,6 +10,7 @@ import pandas as pd
 from features.build import Built, build
 from features.clock import due, pairs_at
 from features.project import AsOf, Project
+from features.snapshot import newest_rows
 from features.staging import Staged
 from models.registry import Registry
 from serving.people import customer_rows
@@ -132,7 +133,7 @@ def _blocks(staged: Staged, as_of: datetime | None, say: Progress) -> Iterator[B
     pairs = _everyone(staged, as_of)
     size = BLOCK if staged.project.engine == "duckdb" else SPARK_BLOCK
     if as_of is None:
-        yield build(staged, pairs, progress=say)  # a snapshot is its own list of customers
+        yield newest_rows(build(staged, pairs, progress=say))  # its own list of customers
         return
     for start in range(0, len(pairs), size):
         block = pairs.iloc[start : start + size].reset_index(drop=True)

@@ -95,7 +95,7 @@ class Guard:
     def _outcome(self, data: Dataset, data_end: datetime | None) -> Check:
         """Columns written because of the outcome; of a snapshot, values are judged as features."""
         found = findings(self._staged, self._target, happened_in(data, data_end))
-        mine = [one for one in found if not (data.is_snapshot and one.code == "value")]
+        mine = [one for one in found if not (data.target.label and one.code == "value")]
         faults = [one for one in mine if one.level == "error"]
         said = [one.text.partition(": ")[2] for one in faults or mine]
         columns = [f"{one.table}.{one.column}" for one in faults or mine]

@@ -69,7 +69,8 @@ def register(
 
     Of a snapshot, the calibrated out-of-fold probability of every customer that the registered
     model has seen is written to `<outputs>/oof/<target>-<version>.parquet` (`customer_id`,
-    `probability`): the scores to publish.
+    `probability`): the scores to publish. Where snapshots have dates these are the back-test's of
+    the newest one.
     """
     name = project.model_name(report.target)
     version = registry.log(
@@ -81,7 +82,7 @@ def register(
         charts=_charts(found, whole.fitted),
         tags={"target": report.target, "data_fingerprint": staged.fingerprint},
     )
-    if data.is_snapshot:
+    if data.target.label is not None:
         _write_out_of_fold(project, data, found, whole, f"{report.target}-{version}")
     if report.promoted:
         registry.promote(name, version)
@@ -108,7 +109,7 @@ def _card(
         fingerprint=staged.fingerprint,
         trained_at=datetime.now(UTC).replace(tzinfo=None),
     )
-    until = None if data.is_snapshot else staged.data_end.isoformat()
+    until = None if data.data_end is None else data.data_end.isoformat()
     recipe = {"name": found.setting.name, "params": found.setting.params}
     extra = {"recipe": recipe, "known_until": until, "reason": report.reason}
     return card | extra | {"rows": len(whole.y), "rate": float(whole.y.mean())}
@@ -153,8 +154,10 @@ def _write_out_of_fold(
     project: Project, data: Dataset, found: Backtest, whole: Refit, name: str
 ) -> None:
     if data.holdout is None:
-        trial = found.trials[0]
-        rows, probability = trial.test_rows, trial.probability[found.best]
+        trial = found.trials[-1]
+        as_of = data.keys["as_of"]
+        newest = as_of.iloc[trial.test_rows].isin([as_of.max()]).to_numpy() | data.is_snapshot
+        rows, probability = trial.test_rows[newest], trial.probability[found.best][newest]
     else:
         rows, probability = whole.rows, _out_of_fold(data, whole, found.setting)
     customer = data.keys["customer_id"].iloc[rows].to_numpy()

@@ -16,8 +16,8 @@ from features.errors import UnknownFeatureError
 from features.project import Target
 from features.staging import Staged
 from models.encode import Encoder
-from training.labels import Labeller, mature
-from training.splits import Holdout, holdout
+from training.labels import Labeller, known_after, mature
+from training.splits import holdout
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -78,6 +78,8 @@ class Dataset:
 
     Attributes
     ----------
+    data_end : datetime or None
+        Exclusive end of what labels know; None for rows without time.
     holdout : Holdout or None
         The fixed test of a snapshot; None where it is cross-validated, or time tests.
     """
@@ -90,20 +92,21 @@ class Dataset:
         self._labels: dict[datetime | None, Floats] = {}
         self.keys = built.keys.iloc[self.rows].reset_index(drop=True)
         known = chosen(built.catalogue, target.features)
-        self.catalogue = known if self.is_snapshot else _seen_whole(known, staged, target, built)
+        self.catalogue = known if target.label else _seen_whole(known, staged, target, built)
         names = [feature.name for feature in self.catalogue]
         self.frame = built.features.iloc[self.rows][names].reset_index(drop=True)
         state = built.state.iloc[self.rows].reset_index(drop=True)
         self.customer = self._groups()
-        self.holdout: Holdout | None = None
-        if self.is_snapshot:
-            self.holdout = holdout(target.split, state)
+        self.holdout = holdout(target.split, state) if self.is_snapshot else None
+        self.data_end = self._data_end(staged)
         self._simple = None if target.label is not None else _recency(self.keys, state)
 
     @property
     def is_snapshot(self) -> bool:
-        """Whether the rows have no date."""
-        return self.target.label is not None
+        """Whether time tests nothing: rows without dates, of one date, or split otherwise."""
+        split = self.target.split
+        by_row = split.train_sample is not None or split.test_share is not None
+        return self.target.label is not None and (by_row or self.keys["as_of"].nunique() < 2)
 
     def _groups(self) -> Rows:
         """A number per customer, or per content of a row where duplicates are one customer."""
@@ -111,6 +114,16 @@ class Dataset:
             return np.asarray(pd.factorize(self.keys["customer_id"])[0], dtype=np.int64)
         alike = self.frame.groupby([*self.frame], sort=False, dropna=False)
         return np.asarray(alike.ngroup(), dtype=np.int64)
+
+    def _data_end(self, staged: Staged) -> datetime | None:
+        """That of the sources; where only snapshots have dates, when the last label was known."""
+        if self.is_snapshot:
+            return None
+        if self.target.label is None or staged.known_until is not None:
+            return staged.data_end
+        rows, _ = self.labelled(None, None)
+        newest: pd.Timestamp = self.keys["as_of"].iloc[rows].max()
+        return newest.to_pydatetime() + known_after(self.target)
 
     def mature(self, moment: datetime) -> list[datetime]:
         """The as-of dates whose answer is known at a moment."""

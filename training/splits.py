@@ -131,8 +131,12 @@ def holdout(split: Split, state: pd.DataFrame) -> Holdout | None:
     Raises
     ------
     UnfitDataError
-        A column or a sample that the split names is not in the snapshot.
+        A column, a sample or a moment that the split names is not in the snapshot.
     """
+    if split.train or split.test or split.test_from is not None:
+        raise UnfitDataError(
+            "split names moments, and the snapshots have fewer than two; map as_of, or leave it out"
+        )
     if split.train_sample is not None and split.test_sample is not None:
         return Holdout(_sample(state, split.train_sample), _sample(state, split.test_sample))
     if split.test_share is None:

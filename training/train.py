@@ -63,7 +63,7 @@ def train(
     built = frame(staged, target_name, progress=say)
     guard = Guard(staged, target_name, built)
     data = Dataset(staged, target, prepare(built) if prepare else built)
-    data_end = None if data.is_snapshot else staged.data_end
+    data_end = data.data_end
     planned = plan(data, data_end, project.limits.min_events)
     say("leak guard")
     guard.before(data, planned, data_end)

@@ -1,5 +1,7 @@
 """Fixed tests of a snapshot: by sample, by the order of the file, drawn with a seed."""
 
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -131,6 +133,13 @@ def test_rows_alike_in_every_feature_are_one_customer(staged):
             id="no-sample",
         ),
         pytest.param(
+            {"test": [datetime(2026, 1, 1)]},
+            {"sample": ["a", "b"]},
+            "split names moments, and the snapshots have fewer than two; map as_of, or leave it"
+            " out",
+            id="no-moments",
+        ),
+        pytest.param(
             {"train_sample": "a", "test_sample": "c"},
             {"sample": ["a", "b"]},
             "split names the sample 'c'; the snapshots hold a, b",
@@ -149,7 +158,11 @@ def test_a_split_the_snapshot_cannot_make_is_said_in_one_line(split, columns, sa
     [
         pytest.param("seed = 1", "seed is for test_share, which is missing", id="seed"),
         pytest.param('train_sample = "a"', "needs both train_sample and test_sample", id="one"),
-        pytest.param("test = [2026-01-01]", "test is a moment, and snapshots have none", id="time"),
+        pytest.param(
+            "test = [2026-01-01], test_share = 0.3",
+            "give either moments or rows to train and test on",
+            id="two-ways",
+        ),
         pytest.param(
             'train_sample = "a", test_sample = "a"',
             "train_sample and test_sample are both 'a'",
