@@ -1,9 +1,14 @@
 """Who can be scored for a target at a moment, and the reason why someone cannot.
 
-One rule serves training and scoring. Three points the table of reasons leaves open are fixed here:
+One rule serves training and scoring. Points that the table of reasons leaves open are fixed here:
 
 - A trial that never paid is `trial_only` for the kinds that need coverage; every other way of
   failing the eligibility of the kind, or its `where`, is `not_eligible`.
+- `already_churned` is who paid once and no longer does; who never paid cannot have churned, and a
+  paused customer has not before the pause has lasted `pause_max_days` (`not_eligible` until then).
+- A conversion's `audience`: `trial` has nothing but trials; `one_time_buyer` ordered and never had
+  a subscription; `free` is everybody else who never paid for one.
+- Who has ever had the product of a cross-sell does not lack it.
 - `insufficient_history` (no fact in 180 days) asks of kinds that need coverage, and of conversion,
   that a customer who once used the product left a trace in that time. Silence and inactivity state
   their own span, `active_days`, and a source without any usage cannot go quiet. A customer that
@@ -35,6 +40,7 @@ REASONS = (
 )
 STALE_AFTER = timedelta(days=7)
 HISTORY = timedelta(days=180)
+LEAVING = frozenset({"churn", "silence", "inactivity"})
 NEEDS_COVERAGE = frozenset({"churn", "upsell", "cross_sell", "contraction"})
 
 Flags = npt.NDArray[np.bool_]
@@ -108,10 +114,7 @@ def _snapshot(target: Target, state: pd.DataFrame) -> Iterator[tuple[str, Flags]
     left = has_event(target, state[str(target.label)]) == 1
     if "objected" in state:
         yield "objection_recorded", _flags(state["objected"])
-    yield (
-        "already_churned" if target.kind not in ("upsell", "conversion") else "not_eligible",
-        _flags(left),
-    )
+    yield "already_churned" if target.kind in LEAVING else "not_eligible", _flags(left)
     if target.where is not None:
         yield "not_eligible", ~holds(state, target.where)
 
@@ -127,11 +130,14 @@ def _history(
         yield "already_churned", _flags(last < as_of - timedelta(days=target.active_days))
         yield "not_eligible", _flags(last.isna())
     else:
-        yield "already_churned", _flags(state["ever_covered"]) & ~covered
+        gone = _flags(state["ever_covered"]) & ~covered
+        yield "already_churned", gone & ~_flags(state["paused"])
     if target.kind == "churn":
         yield "cancellation_scheduled", _flags(state["end_announced"])
     if target.kind == "conversion":
-        yield "not_eligible", covered
+        yield "not_eligible", _flags(state["ever_covered"]) | ~_audience(target, state)
+    if target.product_column is not None:
+        yield "not_eligible", _flags(state[target.product_column])
     if target.kind in NEEDS_COVERAGE:
         yield "not_eligible", ~covered & ~_flags(state["trialing"])
     if target.where is not None:
@@ -139,6 +145,17 @@ def _history(
         yield "not_eligible", ~holds(seen, target.where)
     if target.kind in NEEDS_COVERAGE:
         yield "trial_only", ~covered
+
+
+def _audience(target: Target, state: pd.DataFrame) -> Flags:
+    """Whom a conversion is for; anybody who never paid when it does not say."""
+    trial = _flags(state["trialing"])
+    buyer = _flags(state["last_order_at"].notna()) & ~_flags(state["ever_subscribed"])
+    if target.audience == "trial":
+        return trial
+    if target.audience == "one_time_buyer":
+        return buyer
+    return ~trial & ~buyer if target.audience == "free" else np.ones(len(state), dtype=bool)
 
 
 def _timing(

@@ -11,13 +11,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.errors import UnfitDataError
+from features.facts import Facts, pauses
 from features.project import Target
 from features.staging import Staged
 from models.targets import has_event, not_scored_reason
 from training import outcomes
-from features.facts import Facts, pauses
+from training.end_reasons import ended_for
 from training.outcomes import Flags, Floats, Rows
 from training.timeline import days_later, micros
+
+CAUSES = ("voluntary", "involuntary")
 
 
 def settled(target: Target, staged: Staged) -> Target:
@@ -125,8 +128,11 @@ class Outcomes:
     def causes(self, known_before: datetime | None) -> pd.Series:
         """The cause of each event of a churn."""
         event = self.event(known_before)
-        cause = np.where(self._unpaid[known_before], "involuntary", "voluntary").astype(object)
-        return pd.Series(np.where(event == 1, cause, None), index=self._keys.index, dtype=object)
+        cause = np.full(len(event), None, dtype=object)
+        unpaid = self._unpaid[known_before]
+        cause[event == 1] = "voluntary"
+        cause[(event == 1) & unpaid] = "involuntary"
+        return pd.Series(cause, index=self._keys.index)
 
     def _judged(self, known_before: datetime | None) -> Floats:
         target, facts = self.target, self._facts
@@ -138,6 +144,10 @@ class Outcomes:
         steps = facts.steps(known_before)
         if target.kind == "churn":
             event, self._unpaid[known_before] = outcomes.churn(steps, rows, target)
+            if target.end_reasons:
+                changes = facts.changes(known_before)
+                counts = ended_for(changes, rows.customer, rows.end, target.end_reasons)
+                event = np.where((event == 1) & ~counts, 0.0, event)
             return event
         if target.kind == "cross_sell":
             return outcomes.cross_sell(steps, facts.uses(known_before), rows)

@@ -57,7 +57,8 @@ def plan(data: Dataset, data_end: datetime | None, min_events: int) -> Plan:
     tests = sorted({date for one in kept for date in one.test})
     test = data.labelled(tests, data_end)
     missing = _few("training", data, *train, min_events) or _few("test", data, *test, min_events)
-    return Plan(kept, missing, rows_json(data, *train), rows_json(data, *test, listed=True))
+    learned = rows_json(data, *train, known_before=kept[-1].at)
+    return Plan(kept, missing, learned, rows_json(data, *test, listed=True))
 
 
 def _plan_snapshot(data: Dataset, min_events: int) -> Plan:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from models.bootstrap import Interval
 from training.backtest import Backtest
 from training.gate import Verdict
+from training.labels import CAUSES
 from training.sample import Dataset, Floats, Rows
 from training.trial import ALTERNATIVES, Trial
 
@@ -29,8 +31,9 @@ class Report:
     recipe : str or None
         How the registered model is fitted, in words.
     train, test : dict or None
-        Rows, rate, customers, events (distinct customers) and as-of dates: of the newest origin's
-        training, and of all tests (their rate is the mean over origins).
+        Rows, rate, customers, events (distinct customers), of churn `events_by_cause` (who left for
+        either cause counts for both), and as-of dates: of the newest origin's training, and of all
+        tests (their rate is the mean over origins).
     model : dict or None
         Metrics of what is registered, or would be: means over origins.
     baselines : dict
@@ -90,7 +93,7 @@ def report_of(
         verdict.grade,
         verdict.reason,
         recipe=found.setting.name,
-        train=rows_json(data, newest.train_rows, newest.train_y),
+        train=rows_json(data, newest.train_rows, newest.train_y, known_before=newest.at),
         test=_tests(data, found.trials),
         model=metrics_json(average[found.best]),
         baselines=baselines,
@@ -103,7 +106,7 @@ def _origin(data: Dataset, found: Backtest, number: int) -> Json:
     trial, metrics = found.trials[number], found.draws.origin(number)
     return {
         "at": None if trial.at is None else f"{trial.at:%Y-%m-%d}",
-        "train": rows_json(data, trial.train_rows, trial.train_y),
+        "train": rows_json(data, trial.train_rows, trial.train_y, known_before=trial.at),
         "test": rows_json(data, trial.test_rows, trial.y, listed=True),
         "model": metrics_json(metrics[found.best]),
         "baselines": {name: metrics_json(metrics[name]) for name in BASELINES},
@@ -118,8 +121,15 @@ def _tests(data: Dataset, trials: Sequence[Trial]) -> Json:
     return rows_json(data, rows, y, listed=True) | {"rate": rate}
 
 
-def rows_json(data: Dataset, rows: Rows, y: Floats, *, listed: bool = False) -> Json:
-    """Some rows as the report counts them.
+def rows_json(
+    data: Dataset,
+    rows: Rows,
+    y: Floats,
+    *,
+    listed: bool = False,
+    known_before: datetime | None = None,
+) -> Json:
+    """Some rows as the report counts them; events are customers, of churn by its cause too.
 
     Parameters
     ----------
@@ -128,16 +138,23 @@ def rows_json(data: Dataset, rows: Rows, y: Floats, *, listed: bool = False) -> 
         Rows of the dataset and their labels.
     listed : bool
         Name every as-of date, not only the first and the last.
+    known_before : datetime, optional
+        When the labels were known; at the end of the data when left out.
     """
     as_of = data.keys["as_of"].iloc[rows].dropna()
     dates = [f"{moment:%Y-%m-%d}" for moment in sorted(as_of.unique())]
-    return {
+    counted: Json = {
         "rows": len(rows),
         "rate": float(np.mean(y)) if len(y) else None,
         "customers": len(np.unique(data.customer[rows])),
         "events": len(np.unique(data.customer[rows[y == 1]])),
-        "as_of": dates if listed else dates[:1] + dates[1:][-1:],
     }
+    causes = data.causes(known_before)
+    if causes is not None:
+        counted["events_by_cause"] = {
+            cause: len(np.unique(data.customer[rows[causes[rows] == cause]])) for cause in CAUSES
+        }
+    return counted | {"as_of": dates if listed else dates[:1] + dates[1:][-1:]}
 
 
 def metrics_json(metrics: Mapping[str, Interval]) -> Json:

@@ -85,8 +85,8 @@ class Dataset:
     """
 
     def __init__(self, staged: Staged, target: Target, built: Built) -> None:
-        self.target = target
         labeller = Labeller(staged, target, built.keys, built.state)
+        self.target = labeller.target
         self.rows = np.flatnonzero(labeller.eligible)
         self._labeller = labeller
         self._labels: dict[datetime | None, Floats] = {}
@@ -142,6 +142,11 @@ class Dataset:
             wanted &= self.keys["as_of"].isin(list(dates)).to_numpy()
         rows = np.flatnonzero(wanted)
         return rows, y[rows]
+
+    def causes(self, known_before: datetime | None = None) -> npt.NDArray[np.object_] | None:
+        """The cause of each row's event, known by then or at the end; None where none is told."""
+        found = self._labeller.causes(known_before or self.data_end)
+        return None if found is None else found.to_numpy()[self.rows]
 
     def parts(self) -> tuple[Labelled, Labelled]:
         """The rows of a snapshot that train and that test; all do both where there is no split."""

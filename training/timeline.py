@@ -1,4 +1,7 @@
-"""Moments by customer in one sorted array, so that many questions are answered at once."""
+"""Moments by customer in one sorted array, so that many questions are answered at once.
+
+Days are those of a time zone: so many days after a midnight is a midnight, whatever the clocks do.
+"""
 
 from dataclasses import dataclass
 
@@ -7,12 +10,28 @@ import numpy.typing as npt
 import pandas as pd
 
 Ints = npt.NDArray[np.int64]
+DAY = 86_400_000_000  # microseconds
 OPEN = np.iinfo(np.int64).max  # the end of what has not ended
 
 
 def micros(moments: pd.Series | pd.DatetimeIndex) -> Ints:
     """Moments as whole microseconds since 1970."""
     return np.asarray(moments.to_numpy(dtype="datetime64[us]")).astype(np.int64)
+
+
+def days_later(at: Ints, days: int | Ints, zone: str = "UTC") -> Ints:
+    """Moments, in microseconds, so many days of a time zone later: at the same time of the day.
+
+    Where the clocks skip that time it is the first moment after, where they repeat it the first.
+    """
+    if zone == "UTC":
+        return np.asarray(at + days * DAY)
+    there = pd.DatetimeIndex(at.astype("datetime64[us]"), tz="UTC").tz_convert(zone)
+    later = micros(there.tz_localize(None)) + days * DAY
+    first = np.ones(len(later), dtype=bool)
+    local = pd.DatetimeIndex(later.astype("datetime64[us]"))
+    back = local.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+    return micros(back.tz_convert("UTC").tz_localize(None))
 
 
 class Timeline:
@@ -62,22 +81,32 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Runs:
-    """Unbroken coverage `[start, end)` per customer, in microseconds; `OPEN` while it lasts."""
+    """Unbroken coverage `[start, end)` per customer, in microseconds; `OPEN` while it lasts.
+
+    `cause` is that of the step that ended it, None while it lasts.
+    """
 
     customer: pd.Series
     start: Ints
     end: Ints
+    cause: npt.NDArray[np.object_]
 
 
-def coverage_runs(steps: pd.DataFrame, grace: int = 0) -> Runs:
+def coverage_runs(
+    steps: pd.DataFrame, grace_days: int = 0, pause_days: int = 0, zone: str = "UTC"
+) -> Runs:
     """Coverage as runs; a gap shorter than the grace is none.
 
     Parameters
     ----------
     steps : DataFrame of shape (n, columns)
-        MRR steps of the ledger: `customer_id`, `at`, `mrr`, sorted by customer and moment.
-    grace : int
-        Microseconds. Coverage that resumes strictly before its end plus the grace never ended.
+        MRR steps of the ledger: `customer_id`, `at`, `mrr`, `cause`, sorted by customer and moment.
+    grace_days : int
+        Coverage that resumes strictly before its end plus the grace never ended.
+    pause_days : int
+        The same for coverage that a pause ended, where it is longer than the grace.
+    zone : str
+        Whose days they are.
 
     Returns
     -------
@@ -88,23 +117,26 @@ def coverage_runs(steps: pd.DataFrame, grace: int = 0) -> Runs:
     before = np.where(new, False, np.roll(covered, 1))
     turns = np.flatnonzero(covered != before)  # per customer: start, end, start, end, ...
     is_start = covered[turns]
-    at = micros(steps["at"])[turns]
+    at, cause = micros(steps["at"])[turns], steps["cause"].to_numpy(dtype=object)[turns]
     closed = is_start & ~np.append(is_start[1:], True)  # the next turn is this run's end
     end = np.where(closed, np.append(at[1:], OPEN), OPEN)[is_start]
+    last = np.append(cause[1:], np.array([None], dtype=object))
+    cause = np.where(closed, last, np.array(None, dtype=object))[is_start]
     start, who = at[is_start], customer.iloc[turns[is_start]].reset_index(drop=True)
-    return _joined(Runs(who, start, end), grace)
+    wait = np.where(cause == "pause", max(grace_days, pause_days), grace_days)
+    lost = end.copy()
+    lost[end != OPEN] = days_later(end[end != OPEN], wait[end != OPEN], zone)
+    return _joined(Runs(who, start, end, cause), lost)
 
 
-def _joined(runs: Runs, grace: int) -> Runs:
-    """Runs with gaps under the grace closed."""
+def _joined(runs: Runs, lost: Ints) -> Runs:
+    """Runs that resumed before they counted as lost, put together."""
     if not len(runs.start):
         return runs
-    before = np.append(runs.end[0], runs.end[:-1])
-    resumes = ~_changes(runs.customer) & (runs.start - grace < before)
+    resumes = ~_changes(runs.customer) & (runs.start < np.append(lost[:1], lost[:-1]))
     last = np.append(~resumes[1:], True)
-    return Runs(
-        runs.customer[~resumes].reset_index(drop=True), runs.start[~resumes], runs.end[last]
-    )
+    who = runs.customer[~resumes].reset_index(drop=True)
+    return Runs(who, runs.start[~resumes], runs.end[last], runs.cause[last])
 
 
 def _changes(customer: pd.Series) -> npt.NDArray[np.bool_]:

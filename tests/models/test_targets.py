@@ -23,7 +23,9 @@ def customer(**changes):
         "mrr": 90.0,
         "covered": True,
         "ever_covered": True,
+        "ever_subscribed": True,
         "trialing": False,
+        "paused": False,
         "end_announced": False,
         "objected": False,
         "plan_id": "pro",
@@ -73,6 +75,58 @@ LONG_AGO = AS_OF - timedelta(days=181)
 )
 def test_reason_by_kind(kind, changes, expected):
     assert reason(Target(kind=kind), customer(**changes)) == expected
+
+
+NEVER_SUBSCRIBED = FREE | {"ever_subscribed": False}
+BUYER = NEVER_SUBSCRIBED | {"last_order_at": AS_OF - timedelta(days=90)}
+NO_ORDER = NEVER_SUBSCRIBED | {"last_order_at": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "audiences"),
+    [
+        pytest.param(NO_ORDER, {"free"}, id="signed-up-only"),
+        pytest.param(FREE | {"last_order_at": None}, {"free"}, id="free-plan"),
+        pytest.param(FREE, {"free"}, id="free-plan-that-also-bought"),
+        pytest.param(FREE | {"trialing": True}, {"trial"}, id="trial"),
+        pytest.param(BUYER, {"one_time_buyer"}, id="bought-and-never-subscribed"),
+        pytest.param({}, set(), id="paying"),
+        pytest.param({"covered": False, "paused": True}, set(), id="paused"),
+    ],
+)
+def test_audiences_of_a_conversion(changes, audiences):
+    for audience in ("free", "trial", "one_time_buyer"):
+        expected = None if audience in audiences else "not_eligible"
+        assert reason(Target(kind="conversion", audience=audience), customer(**changes)) == expected
+    anybody = None if audiences else "not_eligible"
+    assert reason(Target(kind="conversion"), customer(**changes)) == anybody
+
+
+@pytest.mark.parametrize("changes", [NO_ORDER, FREE, BUYER, FREE | {"trialing": True}])
+def test_who_never_paid_has_not_churned(changes):
+    for kind in ("churn", "upsell", "contraction", "conversion"):
+        assert reason(Target(kind=kind), customer(**changes)) != "already_churned"
+
+
+def test_a_paused_customer_may_come_back():
+    paused = customer(covered=False, paused=True)
+    for kind in ("churn", "upsell", "contraction"):
+        assert reason(Target(kind=kind), paused) == "not_eligible"
+
+
+@pytest.mark.parametrize(
+    ("has", "changes", "expected"),
+    [
+        pytest.param(False, {}, None, id="lacks-it"),
+        pytest.param(True, {}, "not_eligible", id="has-it"),
+        pytest.param(False, {"covered": False}, "already_churned", id="gone"),
+        pytest.param(False, FREE, "not_eligible", id="never-paid"),
+        pytest.param(False, FREE | {"trialing": True}, "trial_only", id="trial"),
+    ],
+)
+def test_a_cross_sell_is_for_customers_without_the_product(has, changes, expected):
+    target = Target(kind="cross_sell", product="addon", product_in="orders")
+    assert reason(target, customer(**changes) | {"has addon in orders": has}) == expected
 
 
 @pytest.mark.parametrize("kind", ["silence", "inactivity"])
@@ -160,6 +214,16 @@ def test_snapshots_leave_out_who_has_left():
         target, state, None, due=None, customer_id=pd.Series(["a", "b", "c"]), data_end=None
     )
     assert found.tolist() == ["already_churned", None, None]
+
+
+@pytest.mark.parametrize("kind", ["upsell", "cross_sell", "conversion", "contraction"])
+def test_who_has_bought_already_has_not_churned(kind):
+    target = Target(kind=kind, label="y", positive="1")
+    state = pd.DataFrame({"y": [1, 0]})
+    found = not_scored_reason(
+        target, state, None, due=None, customer_id=pd.Series(["a", "b"]), data_end=None
+    )
+    assert found.tolist() == ["not_eligible", None]
 
 
 @pytest.mark.parametrize(

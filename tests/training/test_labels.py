@@ -5,15 +5,8 @@ import pandas as pd
 import pytest
 
 from features.project import Target
-from training.labels import (
-    _absence,
-    _churn,
-    _contraction,
-    _conversion,
-    _upsell,
-    mature,
-)
-from training.timeline import micros
+from training.labels import mature
+from training.outcomes import Rows, absence, churn, contraction, conversion, upsell
 
 AS_OF = datetime(2026, 6, 1)
 DAY = timedelta(days=1)
@@ -21,16 +14,23 @@ EPS = timedelta(microseconds=1)
 
 
 def steps(*rows):
-    """MRR steps from (customer, moment, mrr) or (..., organic)."""
-    columns = ["customer_id", "at", "mrr", "organic"]
-    full = [row if len(row) == 4 else (*row, 0) for row in rows]
+    """MRR steps from (customer, moment, mrr), (..., organic) or (..., organic, cause)."""
+    columns = ["customer_id", "at", "mrr", "organic", "cause"]
+    full = [(*row, *(0, "end")[len(row) - 3 :]) for row in rows]
     frame = pd.DataFrame(full, columns=columns)
     return frame.astype({"at": "datetime64[us]"}).sort_values(["customer_id", "at"])
 
 
+def window(target, customer="c1", as_of=AS_OF):
+    keys = pd.DataFrame({"customer_id": [customer], "as_of": [as_of]})
+    return Rows.of(keys.astype({"as_of": "datetime64[us]"}), target)
+
+
 def judge(kind, frame, target, customer="c1", as_of=AS_OF):
-    at = micros(pd.Series([as_of], dtype="datetime64[us]"))
-    return kind(frame, pd.Series([customer]), at, target)[0]
+    rows = window(target, customer, as_of)
+    if kind is churn:
+        return churn(frame, rows, target)[0][0]
+    return kind(frame, rows, target)[0] if kind is upsell else kind(frame, rows)[0]
 
 
 CHURN = Target(kind="churn", horizon_days=30, grace_days=15)
@@ -48,7 +48,7 @@ CHURN = Target(kind="churn", horizon_days=30, grace_days=15)
 )
 def test_churn_is_an_end_inside_the_window(end, expected):
     rows = [("c1", AS_OF - 90 * DAY, 50)] + ([("c1", end, 0)] if end else [])
-    found = judge(_churn, steps(*rows), CHURN)
+    found = judge(churn, steps(*rows), CHURN)
     np.testing.assert_equal(found, expected)
 
 
@@ -63,21 +63,21 @@ def test_churn_is_an_end_inside_the_window(end, expected):
 def test_churn_needs_the_grace_to_pass(back, expected):
     end = AS_OF + 10 * DAY
     rows = [("c1", AS_OF - 90 * DAY, 50), ("c1", end, 0), ("c1", end + back, 50)]
-    assert judge(_churn, steps(*rows), CHURN) == expected
+    assert judge(churn, steps(*rows), CHURN) == expected
 
 
 def test_a_return_inside_the_grace_may_still_end_in_the_window():
     """Two short gaps, then a real end: one run that ends with the last."""
     moments = [(-90, 50), (2, 0), (5, 50), (8, 0), (10, 50), (20, 0)]
     rows = [("c1", AS_OF + day * DAY, mrr) for day, mrr in moments]
-    assert judge(_churn, steps(*rows), CHURN) == 1
-    assert judge(_churn, steps(*rows[:-1]), CHURN) == 0
+    assert judge(churn, steps(*rows), CHURN) == 1
+    assert judge(churn, steps(*rows[:-1]), CHURN) == 0
 
 
 def test_churn_begins_only_after_coverage_began():
     """Coverage that starts at `as_of` was not there just before."""
-    assert np.isnan(judge(_churn, steps(("c1", AS_OF, 50)), CHURN))
-    assert judge(_churn, steps(("c1", AS_OF - EPS, 50)), CHURN) == 0
+    assert np.isnan(judge(churn, steps(("c1", AS_OF, 50)), CHURN))
+    assert judge(churn, steps(("c1", AS_OF - EPS, 50)), CHURN) == 0
 
 
 def test_customers_do_not_run_into_each_other():
@@ -87,7 +87,7 @@ def test_customers_do_not_run_into_each_other():
         ("b", AS_OF + DAY, 0),
         ("c", AS_OF + 3 * DAY, 50),
     )
-    found = [judge(_churn, frame, CHURN, who) for who in ("a", "b", "c", "unknown")]
+    found = [judge(churn, frame, CHURN, who) for who in ("a", "b", "c", "unknown")]
     np.testing.assert_equal(found, [0, 1, np.nan, np.nan])
 
 
@@ -111,10 +111,10 @@ def test_renewal_example_of_the_tables():
     as_of = bought + 25 * DAY
     gone = [("c1", bought, 1), ("c1", bought + 30 * DAY, 0)]
     back = ("c1", bought + 45 * DAY, 1)
-    assert judge(_churn, steps(*gone), target, as_of=as_of) == 1
-    assert judge(_churn, steps(*gone, back), target, as_of=as_of) == 1
+    assert judge(churn, steps(*gone), target, as_of=as_of) == 1
+    assert judge(churn, steps(*gone, back), target, as_of=as_of) == 1
     early = ("c1", bought + 45 * DAY - EPS, 1)
-    assert judge(_churn, steps(*gone, early), target, as_of=as_of) == 0
+    assert judge(churn, steps(*gone, early), target, as_of=as_of) == 0
     assert mature(as_of, target, bought + 46 * DAY)
     assert not mature(as_of, target, bought + 46 * DAY - EPS)
 
@@ -131,7 +131,7 @@ def test_renewal_example_of_the_tables():
 def test_silence_is_no_order_in_the_window(at, expected):
     orders = pd.DataFrame({"customer_id": ["c1", "c2"], "occurred_at": [at, AS_OF]})
     target = Target(kind="silence", horizon_days=30)
-    assert judge(_absence, orders.astype({"occurred_at": "datetime64[us]"}), target) == expected
+    assert judge(absence, orders.astype({"occurred_at": "datetime64[us]"}), target) == expected
 
 
 UPSELL = Target(kind="upsell", horizon_days=30, min_increase=0.05)
@@ -154,17 +154,17 @@ BEFORE = ("c1", AS_OF - 90 * DAY, 1000, 0)
     ],
 )
 def test_upsell_is_more_by_plan_quantity_or_add_on(rows, expected):
-    assert judge(_upsell, steps(BEFORE, *rows), UPSELL) == expected
+    assert judge(upsell, steps(BEFORE, *rows), UPSELL) == expected
 
 
 def test_upsell_without_a_least_increase_still_needs_one():
     target = Target(kind="upsell", horizon_days=30, min_increase=0.0)
-    assert judge(_upsell, steps(BEFORE, ("c1", AS_OF, 1200, 0)), target) == 0
-    assert judge(_upsell, steps(BEFORE, ("c1", AS_OF, 1001, 1)), target) == 1
+    assert judge(upsell, steps(BEFORE, ("c1", AS_OF, 1200, 0)), target) == 0
+    assert judge(upsell, steps(BEFORE, ("c1", AS_OF, 1001, 1)), target) == 1
 
 
 def test_upsell_needs_mrr_before():
-    assert np.isnan(judge(_upsell, steps(("c1", AS_OF, 1000, 1000)), UPSELL))
+    assert np.isnan(judge(upsell, steps(("c1", AS_OF, 1000, 1000)), UPSELL))
 
 
 @pytest.mark.parametrize(
@@ -179,16 +179,16 @@ def test_upsell_needs_mrr_before():
 def test_conversion_is_the_first_paid_start(first, expected):
     target = Target(kind="conversion", horizon_days=30)
     frame = steps(("c1", AS_OF - 200 * DAY, 0), ("c1", first, 10), ("c2", AS_OF, 10))
-    np.testing.assert_equal(judge(_conversion, frame, target), expected)
-    assert judge(_conversion, frame, target, "never paid") == 0
+    np.testing.assert_equal(judge(conversion, frame, target), expected)
+    assert judge(conversion, frame, target, "never paid") == 0
 
 
 def test_contraction_stays_above_zero():
     target = Target(kind="contraction", horizon_days=30)
     less = ("c1", AS_OF + DAY, 900)
-    assert judge(_contraction, steps(BEFORE, less), target) == 1
-    assert judge(_contraction, steps(BEFORE, less, ("c1", AS_OF + 2 * DAY, 0)), target) == 0
-    assert judge(_contraction, steps(BEFORE, ("c1", AS_OF + DAY, 1000)), target) == 0
+    assert judge(contraction, steps(BEFORE, less), target) == 1
+    assert judge(contraction, steps(BEFORE, less, ("c1", AS_OF + 2 * DAY, 0)), target) == 0
+    assert judge(contraction, steps(BEFORE, ("c1", AS_OF + DAY, 1000)), target) == 0
 
 
 def test_many_random_rows_agree_with_a_loop(rng):
@@ -199,12 +199,14 @@ def test_many_random_rows_agree_with_a_loop(rng):
             "customer_id": rng.integers(0, 30, n).astype(str),
             "at": AS_OF + pd.to_timedelta(rng.integers(-100, 100, n), unit="D"),
             "mrr": rng.choice([0, 0, 50, 80], n),
+            "cause": "end",
         }
     ).drop_duplicates(["customer_id", "at"])
     frame = frame.astype({"at": "datetime64[us]"}).sort_values(["customer_id", "at"])
     customer = pd.Series(rng.integers(0, 32, 200).astype(str))
     as_of = pd.Series(AS_OF + pd.to_timedelta(rng.integers(-60, 60, 200), unit="D"))
-    found = _churn(frame, customer, micros(as_of), CHURN)
+    keys = pd.DataFrame({"customer_id": customer, "as_of": as_of.astype("datetime64[us]")})
+    found, _ = churn(frame, Rows.of(keys, CHURN), CHURN)
     expected = [_by_hand(frame, *row) for row in zip(customer, as_of, strict=True)]
     np.testing.assert_array_equal(found, expected)
     assert {0.0, 1.0} <= set(found)
