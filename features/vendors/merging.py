@@ -13,7 +13,8 @@ def merged_customers(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The customer sources of several vendors as one source.
 
     A version of a customer replaces the one before whole, so a row of the CRM would forget what
-    billing said: each column without a value takes the last one that was known by then.
+    billing said: each column without a value takes the last one that was known by then. A row that
+    was known late is a version of the moment it was known too, after those of the meantime.
     """
     inputs: dict[str, Any] = {}
     parts = []
@@ -30,8 +31,10 @@ def merged_customers(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     now = ", ".join(f"max({name}) AS {name}" for name in names)
     carried = ", ".join(f"{_carried(name)} AS {name}" for name in names)
     query = (
-        f"WITH moments AS (SELECT customer_id, occurred_at, max(known_at) AS known_at, {now}"
-        f" FROM ({rows}) GROUP BY customer_id, occurred_at)"
+        f"WITH told AS ({rows}), moments AS ("
+        f" SELECT customer_id, occurred_at, max(known_at) AS known_at, {now} FROM ("
+        "SELECT * FROM told UNION ALL SELECT * REPLACE (known_at AS occurred_at) FROM told"
+        " WHERE moment(known_at) > moment(occurred_at)) GROUP BY customer_id, occurred_at)"
         f" SELECT customer_id, occurred_at, known_at, {carried} FROM moments WINDOW known AS"
         " (PARTITION BY customer_id ORDER BY"
         " greatest(moment(occurred_at), moment(known_at)), moment(occurred_at))"
