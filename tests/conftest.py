@@ -63,7 +63,12 @@ def spark(skip_or_fail: Callable[[str], None]) -> Iterator[str]:
         skip_or_fail("no Java here (Debian: apt-get install openjdk-17-jre-headless)")
     from features.spark import session
 
+    # Java's and Spark's second compilers pay off after minutes, and tests last seconds.
+    os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"
     running = session("local[2]")
+    del os.environ["JDK_JAVA_OPTIONS"]
+    for name in ("spark.sql.codegen.wholeStage", "spark.sql.adaptive.enabled"):
+        running.conf.set(name, "false")
     yield "local[2]"
     running.stop()
 
