@@ -187,5 +187,7 @@ def settings_at(sections: Mapping[str, Any], location: tuple[Any, ...]) -> list[
     parts = path.split(".") if path else []
     if parts[:1] in (["connections"], ["sources"], ["targets"]) and len(parts) > 1:
         parts[1] = "*"
+    if parts[3:4] == ["inputs"] and len(parts) > 4:
+        parts[4] = "*"
     section = sections.get(".".join(parts))
     return [name for name in section.model_fields if name != "path"] if section else []
