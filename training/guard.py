@@ -14,7 +14,7 @@ from training.guard_check import Check, check_of, stop_if_failed
 from training.guard_columns import check_columns
 from training.guard_future import check_future
 from training.guard_rows import check_keys, check_refit, check_trials, hashes
-from training.guard_static import findings, happened_in
+from training.guard_static import findings, outcomes_of
 from training.labels import eligible
 from training.readiness import Plan
 from training.report import Json
@@ -94,7 +94,7 @@ class Guard:
 
     def _outcome(self, data: Dataset, data_end: datetime | None) -> Check:
         """Columns written because of the outcome; of a snapshot, values are judged as features."""
-        found = findings(self._staged, self._target, happened_in(data, data_end))
+        found = findings(self._staged, self._target, outcomes_of(data, data_end))
         mine = [one for one in found if not (data.target.label and one.code == "value")]
         faults = [one for one in mine if one.level == "error"]
         said = [one.text.partition(": ")[2] for one in faults or mine]

@@ -8,6 +8,7 @@ category of which everybody had the event, is only a warning.
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from features.attributes import Attribute, attributes, early_reasons, ends
 from features.checks import Finding, Level
 from features.project import Target
 from features.staging import Staged
-from training.guard_columns import ENOUGH, SINGLE_AUC, Separation, separation
+from training.guard_columns import ENOUGH, SINGLE_AUC, separation
 from training.sample import Dataset, Floats
 
 CHANCE = np.log(1e-6)  # of meeting only customers with the event by accident
@@ -30,7 +31,7 @@ TELLING = re.compile(
 AFTER = "correct its known_at, or list it under `exclude`"
 
 
-def findings(staged: Staged, target: Target, happened: pd.Series) -> list[Finding]:
+def findings(staged: Staged, target: Target, outcomes: pd.DataFrame) -> list[Finding]:
     """What the columns of the tables give away about a target.
 
     Parameters
@@ -38,60 +39,75 @@ def findings(staged: Staged, target: Target, happened: pd.Series) -> list[Findin
     staged : Staged
     target : Target
         Its `features` narrow which columns count.
-    happened : Series of float, shape (customers,)
-        By `customer_id`: 1 where the event was seen, else 0. `cohort` names its index's second
-        level where customers came at different times.
+    outcomes : DataFrame of shape (customers, 3)
+        As `outcomes_of` gives them.
 
     Returns
     -------
     list of Finding
         Of level `error` where a proof was found; the guard fails a training that uses the column.
     """
-    left = ends(staged) if target.kind == "churn" and target.label is None else None
+    left = None
+    if target.kind == "churn" and target.label is None:
+        left = ends(staged)
+        gone = outcomes.index.isin(left.index)
+        outcomes = outcomes.assign(ever=np.maximum(outcomes["ever"], gone), now=gone.astype(float))
     found: list[Finding] = []
     for one in attributes(staged):
         if target.features and not {one.feature, "profile"} & set(target.features):
             continue
-        mine = next(_faults(one, staged, happened, left), None)
+        mine = next(_faults(one, staged, outcomes, left), None)
         found += [mine] if mine else []
     n_early, examples = early_reasons(staged)
     if n_early:
-        said = "say why a subscription ended before it did; no feature may read it"
-        found.append(
-            _finding("warning", ("subscriptions", "end_reason"), "early", n_early, said, examples)
+        said = (
+            f"{n_early:,} rows say why a subscription ended before it did; no feature may read it"
         )
+        where = ("subscriptions", "end_reason")
+        found.append(_finding("warning", where, "early", n_early, said, examples))
     return found
 
 
-def happened_in(data: Dataset, known_before: object) -> pd.Series:
-    """Which customers of a dataset are seen to have the event, by customer and cohort.
+def outcomes_of(data: Dataset, known_before: datetime | None) -> pd.DataFrame:
+    """What is known of each customer's outcome at the end, by `customer_id`.
 
-    The cohort is the month in which a customer was first eligible.
+    `ever` is 1 where the event was seen, `now` where it was at the newest date whose answer is
+    known, else 0; `cohort` is the month in which the customer was first eligible.
     """
-    rows, y = data.labelled(None, known_before)  # type: ignore[arg-type]
+    rows, y = data.labelled(None, known_before)
     keys = data.keys.iloc[rows]
-    month = keys["as_of"].dt.strftime("%Y-%m").fillna("").to_numpy()
-    frame = pd.DataFrame({"customer_id": keys["customer_id"].to_numpy(), "cohort": month, "y": y})
-    grouped = frame.groupby("customer_id").agg(cohort=("cohort", "min"), y=("y", "max"))
-    return grouped.set_index("cohort", append=True)["y"]
+    is_known = np.ones(len(rows), dtype=bool)
+    if known_before is not None:
+        is_known = keys["as_of"].isin(data.mature(known_before)).to_numpy()
+    frame = pd.DataFrame(
+        {
+            "customer_id": keys["customer_id"].to_numpy(),
+            "as_of": keys["as_of"].to_numpy(),
+            "ever": y,
+            "now": np.where(is_known, y, np.nan),
+        }
+    )
+    grouped = frame.sort_values("as_of", kind="stable").groupby("customer_id")
+    found = grouped.agg(as_of=("as_of", "min"), ever=("ever", "max"), now=("now", "last"))
+    cohort = found["as_of"].dt.strftime("%Y-%m").fillna("")
+    return found.assign(cohort=cohort, now=found["now"].fillna(found["ever"]))
 
 
 def _faults(
-    one: Attribute, staged: Staged, happened: pd.Series, left: pd.Series | None
+    one: Attribute, staged: Staged, outcomes: pd.DataFrame, left: pd.Series | None
 ) -> Iterator[Finding]:
     """What one column gives away, the strongest proof first."""
     where = (one.table, one.column)
     if {one.column, one.feature} & set(staged.project.limits.outcome_columns):
         n = int(one.values["value"].notna().sum())
         yield _finding("error", where, "declared", n, f"declared an outcome column; {AFTER}")
-    events = happened.droplevel("cohort")
-    known = one.values.reindex(events.index)
-    y = events.to_numpy(dtype=float)
+    known = one.values.reindex(outcomes.index)
+    y = outcomes["ever"].to_numpy(dtype=float)
     if min(y.sum(), len(y) - y.sum()) >= ENOUGH:
-        rate = happened.groupby(level="cohort").transform("mean").to_numpy(dtype=float)
+        rate = outcomes.groupby("cohort")["ever"].transform("mean").to_numpy(dtype=float)
         yield from _by_clock(where, known, y, rate, left)
         yield from _by_presence(where, known, y, rate)
-        yield from _by_value(one, known, y)
+        yield from _by_value(one, known, outcomes)
         yield from _by_category(one, known, y, rate)
     yield from _by_name(where, known)
 
@@ -136,16 +152,21 @@ def _by_presence(
         yield _finding(level, where, "presence", int(marked.sum()), said, known.index[marked])
 
 
-def _by_value(one: Attribute, known: pd.DataFrame, y: Floats) -> Iterator[Finding]:
-    """The values of the first row all but tell who had the event."""
-    column, kind = _numbers(one, known["value"]), one.is_category
-    found: Separation = separation(column, y, np.arange(len(y)), is_category=kind)
+def _by_value(one: Attribute, known: pd.DataFrame, outcomes: pd.DataFrame) -> Iterator[Finding]:
+    """The values of the first row all but tell who had the event, once or by now."""
+    column, customer = _numbers(one, known["value"]), np.arange(len(outcomes))
+    found = max(
+        separation(
+            column, outcomes[when].to_numpy(dtype=float), customer, is_category=one.is_category
+        )
+        for when in ("ever", "now")
+    )
     if found.auc > SINGLE_AUC:
         said = (
-            f"{found.by} alone has an AUC of {found.auc:.3f} over {len(y):,} customers, above"
-            f" {SINGLE_AUC}; written because of the outcome: {AFTER}"
+            f"{found.by} alone has an AUC of {found.auc:.3f} over {len(outcomes):,} customers,"
+            f" above {SINGLE_AUC}; written because of the outcome: {AFTER}"
         )
-        yield _finding("error", (one.table, one.column), "value", len(y), said)
+        yield _finding("error", (one.table, one.column), "value", len(outcomes), said)
 
 
 def _by_category(one: Attribute, known: pd.DataFrame, y: Floats, rate: Floats) -> Iterator[Finding]:
