@@ -94,7 +94,7 @@ def check(project: ProjectFile, data: DataFolder = None) -> None:
 @app.command(epilog="Example: retention build demo")
 def build(project: ProjectFile, data: DataFolder = None) -> None:
     """Build the features of every target as they stood at each of its moments."""
-    _build(_stage(load_project(project, data)))
+    _build(_stage(load_project(project, data).with_targets()))
 
 
 @app.command(epilog="Example: retention train demo --target churn --json")
@@ -105,7 +105,7 @@ def train(
     data: DataFolder = None,
 ) -> None:
     """Learn each target, prove it on later time, and promote what passes the gate."""
-    read = load_project(project, data)
+    read = load_project(project, data).with_targets()
     if target is not None:
         read.target(target)  # an unknown one stops here, before long work
     _train(_stage(read), [target] if target else read.targets, as_json=as_json)
@@ -119,13 +119,13 @@ def score(
     data: DataFolder = None,
 ) -> None:
     """Score every customer for every target and publish the list."""
-    _score(_stage(load_project(project, data)), as_of, csv)
+    _score(_stage(load_project(project, data).with_targets()), as_of, csv)
 
 
 @app.command(epilog="Example: retention run examples/cdnow.toml")
 def run(project: ProjectFile, data: DataFolder = None) -> None:
     """Check, build, train and score."""
-    staged = _check(load_project(project, data))
+    staged = _check(load_project(project, data).with_targets())
     _build(staged)
     _train(staged, staged.project.targets)
     _score(staged)
@@ -139,7 +139,9 @@ def serve(
     data: DataFolder = None,
 ) -> None:
     """Serve the scores over HTTP, with the list as a page at /."""
-    settings = _settings(load_project(project, data), data=data, host=host, port=port)
+    settings = _settings(
+        load_project(project, data).with_targets(), data=data, host=host, port=port
+    )
     from serving.listen import listen  # reads the environment, which is checked by now
 
     listen(settings, lambda address: _say(f"the list is at {address}; Ctrl-C stops it"))

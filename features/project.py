@@ -131,6 +131,7 @@ class Project(_Section):
     connections: dict[str, Connection] = {}
     sources: dict[str, list[Source]]
     targets: dict[str, Target] = {}
+    features: list[str] = []  # Python files with features of one's own, beside the project file
     exclude: list[str] = []
     sensitive: list[str] = []
     revenue: Revenue = Revenue()
@@ -151,6 +152,15 @@ class Project(_Section):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_project(self)
+        return self
+
+    def with_targets(self) -> Self:
+        """Itself; ProjectError when it declares nothing to predict, as one just begun."""
+        if not self.targets:
+            raise ProjectError(
+                f"{self.path}: nothing to predict yet: add a target, such as [targets.churn] with"
+                ' kind = "churn"'
+            )
         return self
 
     @property

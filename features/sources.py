@@ -10,6 +10,7 @@ from features.project import Project
 from features.sources_connection import land_connection
 from features.sources_files import land_files
 from features.sources_landed import Landing, key_of
+from features.sources_macros import MACROS
 from features.sources_query import input_files, open_query
 from features.sources_raw import Landed, RawSource, Unit, columns_of, literal, show
 
@@ -52,7 +53,7 @@ def _land_query(
     source = project.sources[table][position]
     files = input_files(project, table, source)
     how = source.model_dump_json(include={"inputs", "query", "delimiter", "header"})
-    key = key_of(how, *(f"{file}:{landing.digest(file)}" for file in files))
+    key = key_of(how, *MACROS, *(f"{file}:{landing.digest(file)}" for file in files))
     rejects = landing.rejects(key)
 
     def ask(path: Path) -> dict[str, Any]:

@@ -33,9 +33,10 @@ _MONEY = f"""money(x, currency) AS CASE
 _FLAG = "flag(x) AS lower(trim(x::VARCHAR)) IN ('true', 't', 'yes', 'y', '1')"
 # A value inside JSON as a text; unlike the arrow it needs no parentheses.
 _PICK = "pick(x, path) AS json_extract_string(x, path)"
+MACROS = (_MOMENT, _UTC, _MONEY, _FLAG, _PICK)
 
 
 def define_macros(con: DuckDBPyConnection) -> None:
     """Make `moment`, `utc`, `money`, `flag` and `pick` known to the queries of a connection."""
-    for macro in (_MOMENT, _UTC, _MONEY, _FLAG, _PICK):
+    for macro in MACROS:
         con.execute(f"CREATE OR REPLACE TEMP MACRO {macro}")

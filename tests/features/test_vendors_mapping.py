@@ -219,6 +219,14 @@ class TestMapping:
         with pytest.raises(ProjectError, match=rf"mine\.toml.*{says}"):
             load_project(write_project(HEAD + 'source = "mine.toml"\n', members=MEMBERS))
 
+    def test_without_a_target_there_is_nothing_to_run(
+        self, write_project: Write, tmp_path: Path
+    ) -> None:
+        (tmp_path / "mine.toml").write_text(MINE, encoding="utf-8")
+        project = load_project(write_project(HEAD + 'source = "mine.toml"\n', members=MEMBERS))
+        with pytest.raises(ProjectError, match=r"nothing to predict yet: .*\[targets\.churn\]"):
+            project.with_targets()
+
     def test_vendors_are_files(self) -> None:
         assert {"stripe", "stripe_api", "recurly", "subscription_periods"} <= set(vendors())
         assert {"salesforce", "hubspot"} <= set(vendors())
