@@ -117,7 +117,7 @@ def tally(con: DuckDBPyConnection, raw: RawSource, columns: Iterable[str]) -> di
         padded = f"count_if(regexp_matches({value}, '^-?0[0-9]'))"
         counts.append(f"[count({value}), {padded}, {fits}]")
     row = con.execute(f"SELECT {', '.join(counts)} FROM {raw.view}").fetchone() or ()
-    return {name: [int(n) for n in one] for name, one in zip(names, row, strict=True)}
+    return {name: [int(n or 0) for n in one] for name, one in zip(names, row, strict=True)}
 
 
 def guess_types(tallies: Mapping[str, list[int]]) -> dict[str, Guess]:

@@ -96,27 +96,33 @@ class Run:
             self.published.before(name, self.landed[name]) if self.published and goes_on else None
         )
 
-    def _map(self, name: str, errors: list[str] | None = None) -> None:
+    def _map(self, name: str, errors: list[str]) -> None:
         """Map the rows of a table, only those that are new where it goes on."""
         before = self.before[name]
-        labels = {t.label for t in self.project.targets.values() if t.label is not None}
+        faults: list[str] = []
         mapped = []
         for number, landed in enumerate(self.landed[name]):
-            units = before.new[number] if before else None
-            tallies = before.memory.tallies[number] if before else {}
-            how = Reading(self.project.timezone, landed.source.date_format)
-            named = tuple(sorted(labels)) if name == "snapshots" else ()
             try:
-                raw = show(self.con, landed, units)
-                mapped.append(map_source(self.con, raw, how, named, tallies))
+                mapped.append(self._map_one(landed, before, number))
             except SourceError as error:
-                if errors is None:
-                    raise
-                errors.append(str(error))
+                faults.append(str(error))
         self.mapped[name] = tuple(mapped)
-        if before and not _alike(before.memory, mapped):
+        if before and (faults or not _alike(before.memory, mapped)):
             self.before[name] = None
             self._map(name, errors)
+            return
+        errors += faults
+
+    def _map_one(self, landed: Landed, before: Before | None, number: int) -> Mapped:
+        labels = {t.label for t in self.project.targets.values() if t.label is not None}
+        how = Reading(self.project.timezone, landed.source.date_format)
+        return map_source(
+            self.con,
+            show(self.con, landed, before.new[number] if before else None),
+            how,
+            tuple(sorted(labels)) if landed.table == "snapshots" else (),
+            before.memory.tallies[number] if before else {},
+        )
 
     def _open(self, name: str) -> None:
         """The table over its mapped rows; afresh where the new ones meddle with the old."""
@@ -131,7 +137,9 @@ class Run:
         """Map all rows of these tables, not only the new ones."""
         for name in [name for name in names if self.before[name]]:
             self.before[name] = None
-            self._map(name)
+            errors: list[str] = []
+            self._map(name, errors)
+            _stop(errors, errors)
             if name in self.tables:
                 self.tables[name] = StagingTable(
                     self.con, self.project, name, self.mapped[name], None
