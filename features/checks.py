@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from features.project import Project
+from features.project_kinds import product_table
 from features.sources_raw import literal, quote
 from features.tables import (
     INTERVALS,
@@ -235,8 +236,10 @@ def needed_tables(project: Project) -> dict[str, str]:
             needed["snapshots"] = f"targets.{name}"
             continue
         needed[NEEDS[target.kind]] = f"targets.{name} (kind {target.kind})"
-        if target.as_of.anchor is not None:
-            needed[target.as_of.anchor] = f"targets.{name}.as_of.anchor"
+        if target.product is not None:
+            needed[product_table(f"targets.{name}", target, project)] = f"targets.{name}.product"
+        if target.as_of.anchor_table is not None:
+            needed[target.as_of.anchor_table] = f"targets.{name}.as_of.anchor"
     return needed
 
 

@@ -1,14 +1,18 @@
-"""Which moments are scored, and who is due at each: calendar grids and anchors."""
+"""Which moments are scored, and who is due at each: calendar grids, anchors, ladders."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 import ibis.expr.types as ir
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from features.days import Ints, days_later, micros
 from features.engine import Tables, tables_for, to_frame
+from features.errors import UnfitDataError
 from features.grid import microseconds
+from features.history import Versions
 from features.project import AsOf, Target
 from features.staging import Staged
 
@@ -16,6 +20,7 @@ WARM_UP_DAYS = (
     180  # history before the first as-of of a grid that names no start, the longest window
 )
 WARM_UP_SHARE = 0.25  # but no more than so much of all there is
+_RUNNING = ("active", "past_due", "trialing", "paused")
 _STEP = {"day": "D", "week": "W-MON", "month": "MS"}
 
 
@@ -73,10 +78,12 @@ def pairs_at(staged: Staged, target: Target, dates: Sequence[datetime]) -> pd.Da
     """
     tables = tables_for(staged)
     moments = pd.DatetimeIndex(np.array(sorted(set(dates)), dtype="datetime64[us]"))
+    if target.as_of.anchor == "term_end":
+        rows = _terms(tables["subscriptions"], target.as_of)
+        return _before_end(rows, target.as_of, moments, staged.project.timezone)
     if target.as_of.anchor is not None:
-        return _anchored(
-            tables[target.as_of.anchor], target.as_of, moments, staged.project.timezone
-        )
+        table = tables[target.as_of.anchor]
+        return _anchored(table, target.as_of, moments, staged.project.timezone)
     rows = _customers(tables)
     seen = np.searchsorted(microseconds(moments), rows["seen"].to_numpy(), side="right")
     parts = [
@@ -110,22 +117,56 @@ def _customers(tables: Tables) -> pd.DataFrame:
 def _anchored(table: ir.Table, when: AsOf, moments: pd.DatetimeIndex, zone: str) -> pd.DataFrame:
     """Customers whose newest anchor, so many days on, falls into the step that ends at a moment."""
     starts = _starts(table, when)
-    at = starts["occurred_at"] + pd.Timedelta(days=when.after_days)
-    place = np.searchsorted(microseconds(moments), microseconds(at), side="left")
-    one = {"day": pd.DateOffset(days=1), "week": pd.DateOffset(weeks=1)}
-    back = one.get(step(when), pd.DateOffset(months=1))
-    inside = place < len(moments)
-    as_of = moments.to_numpy()[np.minimum(place, len(moments) - 1)]
-    opens = (pd.DatetimeIndex(as_of, tz="UTC").tz_convert(zone) - back).tz_convert(None)
-    inside &= at.to_numpy() > opens.to_numpy()
+    at = days_later(micros(starts["occurred_at"]), when.after_days, zone)
+    place, inside = _steps_of(at, when, moments, zone)
+    as_of = moments.to_numpy()[place]
     seen = starts[["occurred_at", "known_at"]].max(axis=1)
     following = _next_seen(starts.assign(seen=seen))
     newest = np.isnat(following) | (following >= as_of)
     known = starts["known_at"].to_numpy() < as_of
     keep = inside & newest & known & starts["anchors"].to_numpy(bool)
-    pairs = pd.DataFrame(
-        {"customer_id": starts["customer_id"].to_numpy()[keep], "as_of": as_of[keep]}
-    )
+    return _pairs(starts["customer_id"].to_numpy()[keep], as_of[keep])
+
+
+def _before_end(
+    rows: pd.DataFrame, when: AsOf, moments: pd.DatetimeIndex, zone: str
+) -> pd.DataFrame:
+    """Customers with a term whose end, as known at a moment, is a rung after the step up to it."""
+    entity = rows["subscription_id"].factorize()[0].astype(np.int64)
+    row, start, stop = Versions.of(rows, entity, micros(moments)).spans()
+    held = rows.iloc[row]
+    runs = held["status"].isin(_RUNNING) & held["current_period_end"].notna() & held["anchors"]
+    held, start, stop = held[runs], start[runs], stop[runs]
+    end, who = micros(held["current_period_end"]), held["customer_id"].to_numpy()
+    found = [_pairs(who[:0], moments.to_numpy()[:0])]
+    for days in when.ladder_days:
+        place, inside = _steps_of(days_later(end, -days, zone), when, moments, zone)
+        due_now = inside & (place >= start) & (place < stop)
+        found.append(_pairs(who[due_now], moments.to_numpy()[place[due_now]]))
+    every = pd.concat(found)
+    return _pairs(every["customer_id"].to_numpy(), every["as_of"].to_numpy())
+
+
+def _steps_of(
+    at: Ints, when: AsOf, moments: pd.DatetimeIndex, zone: str
+) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """The moment whose step, which ends at it, holds each `at`; and whether one does.
+
+    A step is a day, week or month long, whatever the moment before: one date asked for alone has
+    the same customers as in the grid.
+    """
+    one = {"day": pd.DateOffset(days=1), "week": pd.DateOffset(weeks=1)}
+    back = one.get(step(when), pd.DateOffset(months=1))
+    opens = (moments.tz_localize("UTC").tz_convert(zone) - back).tz_convert(None)
+    place = np.searchsorted(micros(moments), at, side="left")
+    inside = place < len(moments)
+    place = np.minimum(place, len(moments) - 1)
+    return place, inside & (at > micros(opens)[place])
+
+
+def _pairs(customer: np.ndarray, as_of: np.ndarray) -> pd.DataFrame:
+    """Pairs once each, sorted by as-of."""
+    pairs = pd.DataFrame({"customer_id": customer, "as_of": as_of})
     return pairs.drop_duplicates().sort_values(["as_of", "customer_id"], ignore_index=True)
 
 
@@ -152,3 +193,29 @@ def _starts(table: ir.Table, when: AsOf) -> pd.DataFrame:
     rows = rows.sort_values(["customer_id", "occurred_at"], kind="stable", ignore_index=True)
     once = {"customers": "customer_id", "subscriptions": "subscription_id"}.get(when.anchor or "")
     return rows if once is None else rows.drop_duplicates(once, ignore_index=True)
+
+
+def _terms(table: ir.Table, when: AsOf) -> pd.DataFrame:
+    """The history of every subscription with the end of its term.
+
+    Raises
+    ------
+    UnfitDataError
+        The subscriptions have no `current_period_end`.
+    """
+    if "current_period_end" not in table.columns:
+        raise UnfitDataError(
+            "anchor = 'term_end' needs current_period_end of subscriptions, which is not mapped"
+        )
+    columns = ["subscription_id", "customer_id", "occurred_at", "known_at", "status"]
+    rows = to_frame(_marked(table, when).select(*columns, "current_period_end", "anchors"))
+    order = ["subscription_id", "occurred_at", "known_at", "status"]
+    return rows.sort_values(order, kind="stable", ignore_index=True)
+
+
+def _marked(table: ir.Table, when: AsOf) -> ir.Table:
+    """The rows with a flag `anchors` for those that the project lets anchor."""
+    if when.where is None:
+        return table.mutate(anchors=True)
+    view = table.alias("anchor_rows")
+    return view.sql(f"SELECT *, coalesce(({when.where}), false) AS anchors FROM anchor_rows")

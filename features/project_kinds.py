@@ -17,7 +17,7 @@ _ONLY = {
 
 def check_anchor(key: str, when: "AsOf", project: "Project") -> None:
     """An anchor needs its table, and takes the settings that are its own."""
-    table = "subscriptions" if when.anchor == "term_end" else when.anchor
+    table = when.anchor_table
     if table is not None and table not in project.sources:
         needs = "" if table == when.anchor else f"; it needs sources.{table}"
         raise ValueError(f"{key}.anchor: {when.anchor!r} has no source{needs}")

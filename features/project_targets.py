@@ -38,6 +38,11 @@ class AsOf(_Section):
     ladder_days: list[Annotated[int, Field(ge=0)]] = [*LADDER_DAYS]  # before a term end
     where: str | None = None  # SQL over the anchor table: which rows anchor
 
+    @property
+    def anchor_table(self) -> str | None:
+        """The table whose rows anchor."""
+        return "subscriptions" if self.anchor == "term_end" else self.anchor
+
 
 class Split(_Section):
     """Where a test is fixed; left out, the newest mature moments are the rolling origins' tests.

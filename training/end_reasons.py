@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from training.timeline import Ints, Timeline, micros
+from features.days import Ints, micros
+from training.timeline import Timeline
 
 ENDED = ("canceled", "expired")
 

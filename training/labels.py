@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features.days import days_later, micros
 from features.errors import UnfitDataError
 from features.facts import Facts, pauses
 from features.project import Target
@@ -18,7 +19,6 @@ from models.targets import has_event, not_scored_reason
 from training import outcomes
 from training.end_reasons import ended_for
 from training.outcomes import Flags, Floats, Rows
-from training.timeline import days_later, micros
 
 CAUSES = ("voluntary", "involuntary")
 

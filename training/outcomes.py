@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features.days import Ints, days_later, micros
 from features.project import Target
-from training.timeline import OPEN, Ints, Timeline, coverage_runs, days_later, micros
+from training.timeline import OPEN, Timeline, coverage_runs
 
 HOUR = 3_600_000_000  # microseconds
 Floats = npt.NDArray[np.float64]

@@ -1,7 +1,4 @@
-"""Moments by customer in one sorted array, so that many questions are answered at once.
-
-Days are those of a time zone: so many days after a midnight is a midnight, whatever the clocks do.
-"""
+"""Moments by customer in one sorted array, so that many questions are answered at once."""
 
 from dataclasses import dataclass
 
@@ -9,29 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-Ints = npt.NDArray[np.int64]
-DAY = 86_400_000_000  # microseconds
+from features.days import Ints, days_later, micros
+
 OPEN = np.iinfo(np.int64).max  # the end of what has not ended
-
-
-def micros(moments: pd.Series | pd.DatetimeIndex) -> Ints:
-    """Moments as whole microseconds since 1970."""
-    return np.asarray(moments.to_numpy(dtype="datetime64[us]")).astype(np.int64)
-
-
-def days_later(at: Ints, days: int | Ints, zone: str = "UTC") -> Ints:
-    """Moments, in microseconds, so many days of a time zone later: at the same time of the day.
-
-    Where the clocks skip that time it is the first moment after, where they repeat it the first.
-    """
-    if zone == "UTC":
-        return np.asarray(at + days * DAY)
-    there = pd.DatetimeIndex(at.astype("datetime64[us]"), tz="UTC").tz_convert(zone)
-    later = micros(there.tz_localize(None)) + days * DAY
-    first = np.ones(len(later), dtype=bool)
-    local = pd.DatetimeIndex(later.astype("datetime64[us]"))
-    back = local.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
-    return micros(back.tz_convert("UTC").tz_localize(None))
 
 
 class Timeline:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from features.clock import as_of_dates, due, pairs_at
+from features.errors import UnfitDataError
 from features.project import load_project
 from features.staging import Staged, stage
 
@@ -186,3 +187,107 @@ class TestAnchored:
     def test_a_late_row_does_not_hide_a_third_purchase(self, write_project: Write) -> None:
         rows = "c1,2024-02-01,,o1,x\nc1,2024-02-20,2024-04-01,o2,x\nc1,2024-02-22,,o3,x\n"
         assert ("c1", "02-26") not in every_day(anchored(write_project, rows))
+
+    def test_days_after_a_start_are_days_of_the_time_zone(self, write_project: Write) -> None:
+        """25 days after a midnight in Berlin is a midnight, though the clocks went forward."""
+        toml = """
+name = "shop"
+revenue_model = "consumption"
+timezone = "Europe/Berlin"
+data_end = 2024-06-01
+[sources.customers]
+file = "customers.csv"
+[sources.orders]
+file = "orders.csv"
+[targets.lapse]
+kind = "silence"
+as_of = { anchor = "orders", after_days = 25 }
+"""
+        orders = "customer_id,occurred_at\nc1,2024-03-20\n"
+        found = stage(load_project(write_project(toml, customers=CUSTOMERS, orders=orders)))
+        assert [f"{m:%m-%d %H}" for _, m in every_moment(found)] == ["04-13 22"]
+
+
+def every_moment(found: Staged) -> list[tuple[str, datetime]]:
+    target = found.project.target("lapse")
+    pairs = pairs_at(found, target, as_of_dates(found, target))
+    return list(pairs.itertuples(index=False, name=None))
+
+
+HEADER = "customer_id,occurred_at,known_at,subscription_id,status,current_period_end,interval\n"
+
+
+def contracts(write: Write, rows: str, as_of: str = "", head: str = "", of: str = HEADER) -> Staged:
+    toml = f"""
+name = "terms"
+revenue_model = "contract"
+data_end = 2024-12-01
+{head}
+[sources.customers]
+file = "customers.csv"
+[sources.subscriptions]
+file = "subscriptions.csv"
+[targets.lapse]
+kind = "churn"
+as_of.anchor = "term_end"
+{as_of}
+"""
+    return stage(load_project(write(toml, customers=CUSTOMERS, subscriptions=of + rows)))
+
+
+YEARLY = "c1,2024-01-01,,s1,active,2024-10-01,year\n"
+
+
+class TestLadder:
+    def test_every_rung_before_the_end(self, write_project: Write) -> None:
+        found = every_day(contracts(write_project, YEARLY))
+        rungs = ["07-03", "08-02", "08-20", "09-03", "09-10", "09-17", "09-24", "09-28", "09-30"]
+        assert found == [("c1", rung) for rung in rungs]
+
+    def test_rungs_of_ones_own(self, write_project: Write) -> None:
+        found = every_day(contracts(write_project, YEARLY, "as_of.ladder_days = [30, 0]"))
+        assert found == [("c1", "09-01"), ("c1", "10-01")]
+
+    def test_who_stands_on_no_rung_is_not_due(self, write_project: Write) -> None:
+        found = contracts(write_project, YEARLY)
+        target = found.project.target("lapse")
+        assert due(found, target, datetime(2024, 9, 10)) == {"c1"}
+        assert due(found, target, datetime(2024, 9, 11)) == set()
+
+    def test_a_wider_step_holds_all_its_rungs_once(self, write_project: Write) -> None:
+        found = contracts(write_project, YEARLY, 'as_of.every = "month"')
+        assert every_day(found) == [
+            ("c1", "08-01"),  # 90 days before is 3 July
+            ("c1", "09-01"),
+            ("c1", "10-01"),
+        ]
+
+    def test_a_renewal_moves_the_ladder_from_when_it_is_known(self, write_project: Write) -> None:
+        renewal = "c1,2024-09-15,2024-09-20,s1,active,2025-10-01,year\n"
+        found = every_day(contracts(write_project, YEARLY + renewal))
+        assert [day for _, day in found][-2:] == ["09-10", "09-17"]
+
+    def test_an_ended_subscription_has_no_ladder(self, write_project: Write) -> None:
+        end = "c1,2024-09-01,,s1,canceled,2024-10-01,year\n"
+        found = every_day(contracts(write_project, YEARLY + end))
+        assert [day for _, day in found] == ["07-03", "08-02", "08-20"]
+
+    def test_rows_that_do_not_anchor_have_none(self, write_project: Write) -> None:
+        monthly = "c2,2024-02-11,,s2,active,2024-10-01,month\n"
+        where = "as_of.where = \"interval = 'year'\""
+        assert {who for who, _ in every_day(contracts(write_project, YEARLY + monthly, where))} == {
+            "c1"
+        }
+
+    def test_rungs_are_days_of_the_time_zone(self, write_project: Write) -> None:
+        """An end at a midnight after the clocks went back; each rung is a midnight too."""
+        row = "c1,2024-01-01,,s1,active,2024-11-10,year\n"
+        head = 'timezone = "Europe/Berlin"'
+        rungs = "as_of.ladder_days = [28, 3]"
+        found = every_moment(contracts(write_project, row, rungs, head))
+        assert [f"{m:%m-%d %H}" for _, m in found] == ["10-12 22", "11-06 23"]
+
+    def test_the_end_of_a_term_must_be_mapped(self, write_project: Write) -> None:
+        rows = YEARLY.replace(",2024-10-01,", ",")
+        with pytest.raises(UnfitDataError, match="needs current_period_end of subscriptions"):
+            every_day(contracts(write_project, rows, of=HEADER.replace("current_period_end,", "")))

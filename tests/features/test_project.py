@@ -35,8 +35,8 @@ CUSTOMER_COLUMNS = (
     " acquisition_channel, email, external_ids, objected_at"
 )
 TARGET_SETTINGS = (
-    "kind, horizon_days, grace_days, pause_days, active_days, min_increase, min_age_days, product,"
-    " product_in, audience, label, positive, where, as_of, split, features"
+    "kind, horizon_days, grace_days, pause_days, end_reasons, active_days, min_increase,"
+    " min_age_days, product, product_in, audience, label, positive, where, as_of, split, features"
 )
 
 
