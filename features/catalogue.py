@@ -58,7 +58,7 @@ def available(tables: Tables, project: Project, wanted: Sequence[str] = ()) -> d
     return {n: f for n, f in found.items() if n in wanted or f.family in wanted}
 
 
-_OPTIONAL = {  # state columns that need an optional column
+OPTIONAL = {  # state columns that need an optional column
     "segment": ("customers", "segment"),
     "country": ("customers", "country"),
     "acquisition_channel": ("customers", "acquisition_channel"),
@@ -71,7 +71,7 @@ _OPTIONAL = {  # state columns that need an optional column
 
 
 def _has_columns(tables: Tables, columns: set[str]) -> bool:
-    needed = [_OPTIONAL[column] for column in columns if column in _OPTIONAL]
+    needed = [OPTIONAL[column] for column in columns if column in OPTIONAL]
     return all(tables.has(table, (column,)) for table, column in needed)
 
 
