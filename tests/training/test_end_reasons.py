@@ -35,6 +35,8 @@ next_year,e,2025-01-01,2026-04-01,surrender
 before,f,2025-01-01,2026-02-10,surrender
 both,g,2025-01-01,2026-03-05,claim
 both,h,2025-01-01,2026-03-20,surrender
+returns,i,2025-01-01,2026-03-02,surrender
+returns,j,2026-03-20,,
 """
 PEOPLE = "customer_id,age\n" + "".join(
     f"{name},40\n" for name in dict.fromkeys(row.split(",")[0] for row in CONTRACTS.split()[1:])
@@ -69,6 +71,7 @@ def test_only_an_end_for_a_named_reason_is_the_event(staged):
         "stays": 0,
         "next_year": 0,
         "both": 1,
+        "returns": 1,
     }
 
 
@@ -78,6 +81,7 @@ def test_without_reasons_every_end_is(staged):
         "both",
         "died",
         "first_day",
+        "returns",
         "unsaid",
     ]
 
@@ -85,7 +89,7 @@ def test_without_reasons_every_end_is(staged):
 def test_no_change_before_the_end_tells_its_reason(staged):
     rows = pd.read_parquet(staged().tables["subscriptions"])
     assert rows.loc[rows["status"] == "active", "end_reason"].isna().all()
-    assert rows.loc[rows["status"] == "expired", "end_reason"].notna().sum() == 5
+    assert rows.loc[rows["status"] == "expired", "end_reason"].notna().sum() == 6
 
 
 def test_reasons_are_for_churn(write_project):
