@@ -58,9 +58,8 @@ class _Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis ships no types
 
     __slots__ = ()
 
-    def visit_Hash(self, op: ops.Hash, *, arg: Any) -> Any:  # noqa: ARG002, N802  Ibis's name
-        """A hash of 64 bits: among the 32 of Spark's `hash` a million values would collide."""
-        return self.f.anon.xxhash64(arg)
+    # Among the 32 bits of Spark's `hash` the values of a large company would collide.
+    SIMPLE_OPS = PySparkCompiler.SIMPLE_OPS | {ops.Hash: "xxhash64"}
 
 
 class SparkTables(Backend):  # type: ignore[misc]
