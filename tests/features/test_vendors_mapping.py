@@ -230,3 +230,22 @@ class TestMapping:
     def test_vendors_are_files(self) -> None:
         assert {"stripe", "stripe_api", "recurly", "subscription_periods"} <= set(vendors())
         assert {"salesforce", "hubspot"} <= set(vendors())
+
+
+def test_the_mapping_of_the_documents_stages(
+    write_project: Write, root: Path, tmp_path: Path
+) -> None:
+    page = (root / "docs" / "sources.md").read_text(encoding="utf-8")
+    abos, tarife, mapping = (part.partition("\n")[2] for part in page.split("```")[1::2])
+    (tmp_path / "biller.toml").write_text(mapping, encoding="utf-8")
+    toml = HEAD + 'source = "biller.toml"\n'
+    staged = stage(load_project(write_project(toml, abos=abos, tarife=tarife)))
+    found = rows(staged, "subscriptions", "subscription_id", "status", "known_at", "unit_amount")
+    shown = [[name, status, f"{known:%m-%d}", float(price)] for name, status, known, price in found]
+    assert shown == [
+        ["A-1", "active", "02-01", 9.9],
+        ["A-1", "canceled", "05-10", 9.9],
+        ["A-2", "active", "02-15", 99.0],
+    ]
+    assert rows(staged, "customers", "customer_id") == [["K-7"], ["K-8"]]
+    assert all(source in page for source in (f"`{name}`" for name in vendors()))
