@@ -145,9 +145,18 @@ def reduce_days(table: ir.Table, measure: Measure, grid: Grid, customers: pa.Arr
 
 
 def reduce_distinct(
-    table: ir.Table, contributes: Contributes, grid: Grid, customers: pa.Array
+    table: ir.Table,
+    contributes: Contributes,
+    grid: Grid,
+    customers: pa.Array,
+    since: int | None = None,
 ) -> Blocks:
-    """One row per customer, value, interval and showing; `values` is a code of the value."""
+    """One row per customer, value, interval and showing; `values` is a code of the value.
+
+    Rows before `since` (microseconds) are in no window that is asked for.
+    """
+    if since is not None:
+        table = table.filter(table.occurred_at >= np.datetime64(since, "us").item())
     placed = _placed(table, grid, customers)
     value = contributes(placed)
     rows = (

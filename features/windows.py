@@ -155,7 +155,8 @@ def _evaluate(
         found = latest_values(rows, grid, customer, as_of) / _scale(table, first)
         return np.broadcast_to(found, (len(windows), 1, len(found)))
     if first.reduce in SUMMARIES and not _is_additive(first, grid):
-        rows = reduce_distinct(table, first.contributes, grid, customers)
+        since = _since(windows, grid)
+        rows = reduce_distinct(table, first.contributes, grid, customers, since)
         return set_values(rows, [m.reduce for m in group], windows, grid, customer, as_of)
     if first.reduce == "days":
         kinds: list[Reduce] = ["sum"]
@@ -171,6 +172,12 @@ def _evaluate(
         range(len(group)),
     )
     return found.view(np.float64)
+
+
+def _since(windows: Sequence[Window], grid: Grid) -> int | None:
+    """Where the longest window of the first as-of begins; None where one has no beginning."""
+    ends = [end for _, end in windows]
+    return None if EVER in ends else int(grid.edges[grid.edge(0, max(ends))])
 
 
 def _scale(table: ir.Table, item: Measure) -> int:
