@@ -116,10 +116,10 @@ class Dataset:
         return np.asarray(alike.ngroup(), dtype=np.int64)
 
     def _data_end(self, staged: Staged) -> datetime | None:
-        """That of the sources; where only snapshots have dates, when the last label was known."""
+        """That of the sources; of snapshots the project's, or when the last label was known."""
         if self.is_snapshot:
             return None
-        if self.target.label is None or staged.known_until is not None:
+        if self.target.label is None or staged.project.data_end is not None:
             return staged.data_end
         rows, _ = self.labelled(None, None)
         newest: pd.Timestamp = self.keys["as_of"].iloc[rows].max()

@@ -40,7 +40,7 @@ MONTHS = [datetime(2026, month, 1) for month in range(1, 7)]
 def panel(write_project, rng):
     """A function that stages 150 customers in each of six months; nobody knows June's answers."""
 
-    def make(extra: str = "", months: list[datetime] = MONTHS) -> Staged:
+    def make(extra: str = "", months: list[datetime] = MONTHS, first: str = "") -> Staged:
         rows = pd.DataFrame(
             [(f"c{n}", month) for month in months for n in range(150)], columns=["id", "month"]
         )
@@ -49,7 +49,11 @@ def panel(write_project, rng):
         rows["left"] = np.where(rng.random(len(rows)) < odds, "yes", "no")
         rows.loc[rows["month"] == MONTHS[-1], "left"] = None
         text = rows.to_csv(index=False)
-        return stage(load_project(write_project(TOML + extra, snapshots=text)))
+        people = "".join(f"c{n},2025-03-01\n" for n in range(150))
+        path = write_project(
+            first + TOML + extra, snapshots=text, customers=f"customer_id,occurred_at\n{people}"
+        )
+        return stage(load_project(path))
 
     return make
 
@@ -69,6 +73,22 @@ def test_what_trains_was_answered_before_the_test(panel):
         Origin(MONTHS[3], (MONTHS[0], MONTHS[1], MONTHS[2]), (MONTHS[3],)),
         Origin(MONTHS[4], (MONTHS[0], MONTHS[1], MONTHS[2]), (MONTHS[4],)),
     )
+
+
+CUSTOMERS = '[sources.customers]\nfile = "customers.csv"\n'
+
+
+@pytest.mark.parametrize(
+    ("first", "extra", "data_end", "n_answered"),
+    [
+        pytest.param("", CUSTOMERS, datetime(2026, 6, 1), 5, id="who-came-when-ends-nothing"),
+        pytest.param("data_end = 2026-04-15", "", datetime(2026, 4, 15), 3, id="as-the-file-says"),
+    ],
+)
+def test_until_when_answers_are_known(panel, first, extra, data_end, n_answered):
+    data = dataset(panel(extra, first=first))
+    assert data.data_end == data_end
+    assert data.mature(data_end) == MONTHS[:n_answered]
 
 
 def test_a_named_moment_is_the_test(panel):
