@@ -7,7 +7,8 @@ not (a row was changed, deleted, or came with an old load time) everything is re
 
 import os
 import re
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote as percent
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 from duckdb import DuckDBPyConnection
 
 from features.errors import SourceError
-from features.project import Project
+from features.project import Project, Source
 from features.sources_landed import Landing, key_of
 from features.sources_raw import Landed, Unit, columns_of, literal
 from features.sources_readers import Reader, open_reader
@@ -38,22 +39,44 @@ def land_connection(
     key = f"sources.{table}: {source.origin}"
     units: tuple[Unit, ...] = ()
     url, secrets = resolve(project.connections[source.connection or ""].url, source.connection)
-    try:
-        with closing(open_reader(_located(url, project), source)) as reader:
-            columns = reader.columns()
-            if source.loaded_at is None or source.loaded_at in columns:
-                units = _land(con, reader, landing, _identity(project, table, position))
-    except SourceError as error:
-        raise SourceError(_without(str(error), secrets)) from None
-    except Exception as error:  # noqa: BLE001 - a backend raises what its driver raises
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise SourceError(f"{key}: cannot be read: {_without(said[0], secrets)}") from None
+    with _told(key, secrets), closing(open_reader(_located(url, project), source)) as reader:
+        columns = reader.columns()
+        if source.loaded_at is None or source.loaded_at in columns:
+            units = _land(con, reader, landing, _identity(project, table, position))
     if not units:
         raise SourceError(
             f"{key}: no column {source.loaded_at!r} for loaded_at; it has {', '.join(columns)}"
         )
     kinds = columns_of(con, [unit.path for unit in units])
     return Landed(source, table, position, units, kinds, reader.is_text)
+
+
+def fetch(project: Project, key: str, connection: str, relation: str, path: Path) -> None:
+    """Write a whole relation of a connection as Parquet.
+
+    Raises
+    ------
+    SourceError
+        As `land_connection`; `key` names what is read.
+    """
+    if connection not in project.connections:
+        raise SourceError(f"{key}: no [connections.{connection}]")
+    url, secrets = resolve(project.connections[connection].url, connection)
+    source = Source(connection=connection, relation=relation)
+    with _told(key, secrets), closing(open_reader(_located(url, project), source)) as reader:
+        reader.write(path, None)
+
+
+@contextmanager
+def _told(key: str, secrets: list[str]) -> Iterator[None]:
+    """What a backend raises, as one line without a secret."""
+    try:
+        yield
+    except SourceError as error:
+        raise SourceError(_without(str(error), secrets)) from None
+    except Exception as error:  # noqa: BLE001 - a backend raises what its driver raises
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise SourceError(f"{key}: cannot be read: {_without(said[0], secrets)}") from None
 
 
 def resolve(url: str, name: str | None) -> tuple[str, list[str]]:

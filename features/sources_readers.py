@@ -1,7 +1,7 @@
 """How each kind of database gives its rows: in pieces, exactly, and never changed by the reading.
 
-PostgreSQL writes them with COPY, SQLite (whose columns hold values of any type) as texts, and every
-other Ibis backend as Arrow batches.
+PostgreSQL writes them with COPY, SQLite (whose columns hold values of any type) as texts, and
+every other Ibis backend, DuckDB's files among them, as Arrow batches.
 """
 
 import sqlite3
@@ -10,31 +10,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import ibis
-import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 from duckdb import DuckDBPyConnection
 
-from features.connection import connect
 from features.errors import SourceError
 from features.project import Source
+from features.sources_postgres import PostgresReader
 from features.sources_raw import literal, quote
 
 PIECE = 100_000  # rows in memory at once
 _SQLITE = (".sqlite", ".sqlite3", ".db")
 _DUCKDB = (".duckdb", ".ddb")
-_EXACT = {  # Ibis type -> DuckDB type; others are read as text
-    "int8": "TINYINT",
-    "int16": "SMALLINT",
-    "int32": "INTEGER",
-    "int64": "BIGINT",
-    "float32": "FLOAT",
-    "float64": "DOUBLE",
-    "boolean": "BOOLEAN",
-    "date": "DATE",
-}
-
 
 Moment = str | int | float  # a load time, as JSON holds it
 
@@ -78,8 +66,13 @@ def open_reader(url: str, source: Source) -> Reader:
     if scheme == "duckdb":
         return _open_duckdb(Path(rest.partition("?")[0]), source)
     backend = ibis.connect(url)
-    kind = _PostgresReader if scheme in {"postgres", "postgresql"} else _IbisReader
-    return kind(backend, source)
+    try:
+        if scheme in {"postgres", "postgresql"}:
+            return PostgresReader(backend, source)
+        return _IbisReader(backend, source)
+    except BaseException:
+        backend.disconnect()
+        raise
 
 
 def _open_file(file: Path, source: Source) -> Reader:
@@ -155,60 +148,6 @@ class _IbisReader:
     def close(self) -> None:
         """Leave the database."""
         self.backend.disconnect()
-
-
-class _PostgresReader(_IbisReader):
-    """PostgreSQL: COPY to a text of its own, typed as the table is."""
-
-    def write(self, path: Path, newer_than: Moment | None) -> None:
-        """Write the rows, or only those with a greater load time, as Parquet."""
-        wanted = self._wanted(newer_than)
-        query = self.backend.compile(wanted)
-        copied = path.with_suffix(".copy")
-        with self.backend.con.cursor() as cursor, copied.open("wb") as out:
-            cursor.execute("SET TIME ZONE 'UTC'; SET datestyle = 'ISO'")
-            with cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT csv, HEADER false)") as rows:
-                for piece in rows:
-                    out.write(piece)
-        _type_texts(copied, path, dict(wanted.schema().items()))
-        copied.unlink()
-
-
-def _type_texts(copied: Path, path: Path, schema: dict[str, dt.DataType]) -> None:
-    """A CSV of texts as Parquet of the types of its table."""
-    names = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in schema)
-    read = (
-        f"read_csv({literal(copied)}, auto_detect = false, header = false, delim = ',',"
-        f" quote = '\"', escape = '\"', nullstr = '', allow_quoted_nulls = false,"
-        f" max_line_size = 67108864, columns = {{{names}}})"
-    )
-    with connect() as con:
-        con.execute("SET memory_limit = '1GB'")
-        kinds = {name: _exact(kind) for name, kind in schema.items()}
-        doubtful = [name for name, kind in kinds.items() if kind == _UNBOUNDED]
-        if doubtful:
-            losses = ", ".join(
-                f"count_if({quote(n)} IS NOT NULL AND TRY_CAST({quote(n)} AS {_UNBOUNDED}) IS NULL)"
-                for n in doubtful
-            )
-            lost = con.execute(f"SELECT {losses} FROM {read}").fetchone() or ()
-            kinds |= {n: "VARCHAR" for n, count in zip(doubtful, lost, strict=True) if count}
-        shown = ", ".join(f"{quote(n)}::{kind} AS {quote(n)}" for n, kind in kinds.items())
-        con.execute(f"COPY (SELECT {shown} FROM {read}) TO {literal(path)} (FORMAT parquet)")
-
-
-_UNBOUNDED = "DECIMAL(38, 12)"  # numbers without a declared precision, where all of them fit
-
-
-def _exact(kind: dt.DataType) -> str:
-    """The DuckDB type that holds every value of an Ibis type."""
-    if kind.is_timestamp():
-        return "TIMESTAMPTZ" if kind.timezone is not None else "TIMESTAMP"
-    if kind.is_decimal():
-        if kind.precision is None or kind.scale is None:
-            return _UNBOUNDED
-        return f"DECIMAL({kind.precision}, {kind.scale})" if kind.precision <= 38 else "VARCHAR"
-    return _EXACT.get(kind.name.lower(), "VARCHAR")
 
 
 class _SqliteReader:

@@ -17,6 +17,7 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 import numpy as np
 import pytest
+from postgres_server import postgres  # noqa: F401 - a fixture for all
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 20260930
