@@ -1,0 +1,276 @@
+"""One feature code path, two engines: DuckDB and Spark give the same frames, value for value."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ibis
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from random_company import Rows, company, frames_of
+
+from features import engine
+from features.build import build
+from features.built import Built
+from features.catalogue import CATALOGUE
+from features.clock import pairs_at
+from features.engine import tables_of
+from features.errors import EngineError, ProjectError
+from features.project import AsOf, Project, Target, load_project
+from features.reduce import Reduced
+from features.staging import Staged, stage
+from training.labels import causes, labels
+
+ZONE = "Europe/Berlin"  # a month of it begins at 22:00 or 23:00 UTC
+MOMENTS = [datetime(2023, month, 1) - timedelta(hours=2) for month in (5, 7, 10)]
+MOMENTS += [datetime(2023, month, 1) - timedelta(hours=1) for month in (11, 12)]
+NAMES = {
+    "c0": "Ünal 東京 🦊",
+    "c1": "00123",
+    "c2": "'; drop table",
+    "c3": "A\tb\\",
+    "c4": "a\u0301",
+}
+TARGETS = {
+    "churn": Target(kind="churn", horizon_days=60, grace_days=14),
+    "silence": Target(kind="silence", horizon_days=30),
+    "inactivity": Target(kind="inactivity", horizon_days=30),
+    "upsell": Target(kind="upsell", horizon_days=60),
+    "order_of": Target(kind="cross_sell", horizon_days=60, product="x", product_in="orders"),
+    "use_of": Target(kind="cross_sell", horizon_days=60, product="b", product_in="usage"),
+    "plan_of": Target(kind="cross_sell", horizon_days=60, product="p1", product_in="subscriptions"),
+    "conversion": Target(kind="conversion", horizon_days=60),
+    "contraction": Target(kind="contraction", horizon_days=60),
+}
+DUE = {
+    "subscriptions": AsOf(anchor="subscriptions", after_days=20, where="quantity / 2 >= 1.5"),
+    "orders": AsOf(anchor="orders", after_days=7, where="amount > 50 and not is_return"),
+    "customers": AsOf(anchor="customers", after_days=30, every="week"),
+}
+
+
+def drawn() -> Rows:
+    """Forty random customers, odd names, ties, decimals to the last place; the last is silent."""
+    rows = company(11, MOMENTS, n_customers=40)
+    for table in rows.values():
+        for row in table:
+            if "customer_id" in row:
+                row["customer_id"] = NAMES.get(row["customer_id"], row["customer_id"])
+    noon = datetime(2023, 4, 12, 12)
+    tie = {"customer_id": "00123", "occurred_at": noon, "known_at": noon + timedelta(days=40)}
+    rows["usage"] += [tie | {"event": e, "quantity": q, "user_id": u} for e, q, u in TIED_USE]
+    rows["orders"] += [
+        tie | {"order_id": "tie", "amount": Decimal(a), "product": p, "is_return": None}
+        for a, p in (("0.000001", "x"), ("123456789.123457", "y"), ("123456789.123457", "z"))
+    ]
+    return rows
+
+
+FIRST = partial(np.take, indices=0, axis=1)  # of a matrix; workers know NumPy, not this file
+TIED_USE = [("a", Decimal("0.000001"), "u"), ("b", Decimal(7), None), (None, None, "ß")]
+
+
+def written(rows: Rows, folder: Path) -> Staged:
+    """Canonical tables on disk as staging leaves them, late rows and ties included."""
+    tables = tables_of(frames_of(rows))
+    files = {name: folder / f"{name}.parquet" for name in tables}
+    for name, file in files.items():
+        tables[name].to_parquet(str(file))
+    settings: dict[str, Any] = {
+        "name": "drawn",
+        "revenue_model": "subscription",
+        "timezone": ZONE,
+        "sources": {name: [{"file": file.name}] for name, file in files.items()},
+        "targets": TARGETS,
+        "path": folder / "retention.toml",
+    }
+    end = datetime(2024, 6, 1)
+    return Staged(Project(**settings), files, {}, (), "drawn", known_until=end)
+
+
+def on(name: str, staged: Staged) -> Staged:
+    """The same tables, read by another engine."""
+    return replace(staged, project=staged.project.model_copy(update={"engine": name}))
+
+
+def everyone(staged: Staged, moments: list[datetime]) -> pd.DataFrame:
+    names = pd.read_parquet(staged.tables["customers"])["customer_id"].unique()
+    return pd.DataFrame([(n, m) for m in moments for n in names], columns=["customer_id", "as_of"])
+
+
+class Case:
+    """A company built once on each engine."""
+
+    def __init__(self, staged: Staged, spark: str, moments: list[datetime]) -> None:
+        self.engines = {"duckdb": staged, "spark": on(spark, staged)}
+        pairs = everyone(staged, moments)
+        self.built = {name: build(one, pairs) for name, one in self.engines.items()}
+
+    def same(self, read: Callable[[Staged, Built], pd.DataFrame]) -> pd.DataFrame:
+        """What `read` gives, after it was found equal on both engines, bit by bit."""
+        here, there = (read(self.engines[name], self.built[name]) for name in self.engines)
+        pd.testing.assert_frame_equal(here, there, check_exact=True)
+        return here
+
+
+def answers(staged: Staged, built: Built, kind: str) -> pd.DataFrame:
+    """Labels of every row, and the causes of those that left."""
+    target = TARGETS[kind].in_zone(staged.project.timezone)
+    found = labels(staged, target, built.keys, built.state, staged.data_end)
+    cause = causes(staged, target, built.keys, staged.data_end)
+    return pd.DataFrame({"label": found, "cause": cause})
+
+
+@pytest.fixture(scope="module")
+def random_case(spark: str, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return Case(written(drawn(), tmp_path_factory.mktemp("drawn")), spark, MOMENTS)
+
+
+@pytest.fixture(scope="module")
+def company_case(spark: str, company: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """The simulated company; whose tickets are empty today."""
+    folder = tmp_path_factory.mktemp("simulated")
+    text = (company / "retention.toml").read_text(encoding="utf-8")
+    (folder / "retention.toml").write_text(text, encoding="utf-8")
+    staged = stage(load_project(folder, data=company))
+    empty = folder / "tickets.parquet"
+    pd.read_parquet(staged.tables["tickets"]).head(0).to_parquet(empty)
+    staged = replace(staged, tables=staged.tables | {"tickets": empty})
+    end = pd.Timestamp(staged.data_end)
+    return Case(staged, spark, [end - timedelta(days=d) for d in (90, 30, 0)])
+
+
+@pytest.fixture(params=["random_case", "company_case"])
+def case(request: pytest.FixtureRequest) -> Case:
+    return request.getfixturevalue(request.param)
+
+
+class TestSameFrames:
+    def test_features(self, case):
+        features = case.same(lambda _, built: built.features)
+        assert features.notna().any(axis=1).all()
+
+    def test_states(self, case):
+        case.same(lambda _, built: built.state)
+
+    def test_keys(self, case):
+        case.same(lambda _, built: built.keys)
+
+    @pytest.mark.parametrize("kind", TARGETS)
+    def test_labels(self, random_case, kind):
+        found = random_case.same(lambda staged, built: answers(staged, built, kind))
+        assert found["label"].notna().any()
+
+    @pytest.mark.parametrize("anchor", DUE)
+    def test_who_is_due(self, random_case, anchor):
+        target = TARGETS["churn"].model_copy(update={"as_of": DUE[anchor]})
+        moments = [MOMENTS[0] + timedelta(days=d) for d in range(60)]
+        due = random_case.same(lambda staged, _: pairs_at(staged, target, moments))
+        assert len(due) > 3
+
+    def test_who_is_known(self, case):
+        target = TARGETS["churn"].model_copy(update={"as_of": AsOf()})
+        case.same(lambda staged, _: pairs_at(staged, target, MOMENTS))
+
+
+class TestWhatIsCompared:
+    """The cases hold what engines are known to disagree on."""
+
+    def test_the_whole_catalogue(self, random_case):
+        built = random_case.built["spark"].features
+        assert set(built) == set(CATALOGUE)
+        assert [name for name in built if built[name].isna().all()] == []
+
+    def test_decimals_in_full(self, random_case):
+        built = random_case.built["spark"]
+        row = built.keys["customer_id"].eq("00123") & (built.keys["as_of"] == MOMENTS[1])
+        amount = built.features.loc[row, "order_amount_90d"].item()
+        assert round(amount * 1_000_000) % 10_000 == 6_915
+
+    def test_a_table_without_rows(self, company_case):
+        built = company_case.built["spark"].features
+        assert (built["tickets_opened_90d"] == 0).all()
+        assert built["days_since_last_ticket"].isna().all()
+
+
+class TestSparkItself:
+    def test_rows_stay_on_the_workers(self, random_case, monkeypatch):
+        """The kernel goes to the rows, none are gathered here; blocks may be of any size."""
+        monkeypatch.setattr(Reduced, "each", None)
+        monkeypatch.setattr("features.reduce.BLOCK_BYTES", 4_000)
+        staged, keys = random_case.engines["spark"], random_case.built["spark"].keys
+        built = build(staged, keys, names=["surveys"])
+        whole = random_case.built["duckdb"].features[built.features.columns]
+        pd.testing.assert_frame_equal(built.features, whole)
+
+    def test_a_hash_has_64_bits(self, spark):
+        """Of 300,000 texts, ten would share a hash of 32 bits."""
+        from features.spark import connect
+
+        texts = ibis.memtable(pa.table({"text": [f"user {n}" for n in range(300_000)]}))
+        assert connect(spark).to_pyarrow(texts.text.hash().nunique()).as_py() == 300_000
+
+    def test_small_tables_are_forgotten(self, spark):
+        from features.spark import connect
+
+        tables = connect(spark)
+        few = ibis.memtable(pa.table({"n": [1, 2]}))
+        assert tables.to_pyarrow(few.n.sum()).as_py() == 3
+        assert few.get_name() not in tables.list_tables()
+
+    def test_a_sum_that_overflows_is_an_error(self, spark):
+        from features.spark import connect
+
+        most = ibis.memtable(pa.table({"n": [2**63 - 1, 1]}))
+        with pytest.raises(Exception, match="OVERFLOW"):
+            connect(spark).to_pyarrow(most.n.sum())
+
+    @pytest.mark.parametrize("rows", [0, 1, 5, 45_000])
+    def test_partitions_come_back_in_order(self, spark, rows):
+        matrix = np.arange(rows * 2, dtype=float).reshape(rows, 2)
+        matrix[:1, 1] = np.nan
+        found = engine.map_partitions(spark, FIRST, matrix)
+        np.testing.assert_array_equal(found, matrix[:, 0])
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["duckdb", "local[2]", "local[*]", "spark://host:7077"])
+    def test_an_engine(self, name, write_project):
+        assert load_project(write_project(toml(name))).engine == name
+
+    @pytest.mark.parametrize("name", ["spark", "local", "local[0]", "spark://host", "polars", ""])
+    def test_not_an_engine(self, name, write_project):
+        with pytest.raises(ProjectError, match=r"engine: allowed are 'duckdb'.*; got") as caught:
+            load_project(write_project(toml(name)))
+        assert repr(name) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_without_pyspark(self, monkeypatch):
+        def missing(_: str) -> None:
+            raise ModuleNotFoundError("No module named 'pyspark'", name="pyspark")
+
+        monkeypatch.setattr(engine, "import_module", missing)
+        with pytest.raises(EngineError, match=r"pip install \.\[spark\]"):
+            engine.map_partitions("local[2]", FIRST, np.zeros((1, 1)))
+
+    def test_without_java(self, monkeypatch):
+        from features import spark
+
+        monkeypatch.delenv("JAVA_HOME", raising=False)
+        monkeypatch.setenv("PATH", "")
+        monkeypatch.setattr(spark.SparkSession, "getActiveSession", lambda: None)
+        with pytest.raises(EngineError, match="Java 17"):
+            spark.session("local[2]")
+
+
+def toml(name: str) -> str:
+    return (
+        f'name = "acme"\nrevenue_model = "subscription"\nengine = "{name}"\n'
+        '[sources.customers]\nfile = "customers.csv"\n[targets]\n'
+    )
