@@ -236,7 +236,7 @@ def needed_tables(project: Project) -> dict[str, str]:
             needed["snapshots"] = f"targets.{name}"
             continue
         needed[NEEDS[target.kind]] = f"targets.{name} (kind {target.kind})"
-        if target.product is not None:
+        if target.kind == "cross_sell":
             needed[product_table(f"targets.{name}", target, project)] = f"targets.{name}.product"
         if target.as_of.anchor_table is not None:
             needed[target.as_of.anchor_table] = f"targets.{name}.as_of.anchor"

@@ -116,7 +116,30 @@ def _customers(tables: Tables) -> pd.DataFrame:
 
 def _anchored(table: ir.Table, when: AsOf, moments: pd.DatetimeIndex, zone: str) -> pd.DataFrame:
     """Customers whose newest anchor, so many days on, falls into the step that ends at a moment."""
-    starts = _starts(table, when)
+    starts, as_of = _due(_starts(table, when), when, moments, zone)
+    return _pairs(starts["customer_id"].to_numpy(), as_of)
+
+
+def offers_at(staged: Staged, target: Target, dates: Sequence[datetime]) -> pd.DataFrame:
+    """What the anchor of each due pair offers: `customer_id`, `as_of`, `product`, once each.
+
+    Of several that one moment anchors for a customer, the first by name.
+    """
+    when, column = target.as_of, str(target.product_from)
+    moments = pd.DatetimeIndex(np.array(sorted(set(dates)), dtype="datetime64[us]"))
+    starts = _starts(tables_for(staged)[str(when.anchor_table)], when, column)
+    starts, as_of = _due(starts, when, moments, staged.project.timezone)
+    offers = pd.DataFrame(
+        {"customer_id": starts["customer_id"], "as_of": as_of, "product": starts[column]}
+    )
+    offers = offers.dropna().sort_values([*offers], ignore_index=True)
+    return offers.drop_duplicates(["customer_id", "as_of"], ignore_index=True)
+
+
+def _due(
+    starts: pd.DataFrame, when: AsOf, moments: pd.DatetimeIndex, zone: str
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """The starts that make a customer due, and at which moment."""
     at = days_later(micros(starts["occurred_at"]), when.after_days, zone)
     place, inside = _steps_of(at, when, moments, zone)
     as_of = moments.to_numpy()[place]
@@ -125,7 +148,7 @@ def _anchored(table: ir.Table, when: AsOf, moments: pd.DatetimeIndex, zone: str)
     newest = np.isnat(following) | (following >= as_of)
     known = starts["known_at"].to_numpy() < as_of
     keep = inside & newest & known & starts["anchors"].to_numpy(bool)
-    return _pairs(starts["customer_id"].to_numpy()[keep], as_of[keep])
+    return starts[keep], as_of[keep]
 
 
 def _before_end(
@@ -178,7 +201,7 @@ def _next_seen(starts: pd.DataFrame) -> np.ndarray:
     return following.reindex(pd.MultiIndex.from_frame(starts[key])).to_numpy()
 
 
-def _starts(table: ir.Table, when: AsOf) -> pd.DataFrame:
+def _starts(table: ir.Table, when: AsOf, *more: str) -> pd.DataFrame:
     """Every start of the anchor table (of a customer, a subscription, an order), in time order."""
     if when.where is None:
         marked = table.mutate(anchors=True)
@@ -186,7 +209,7 @@ def _starts(table: ir.Table, when: AsOf) -> pd.DataFrame:
         view = table.alias("anchor_rows")
         query = f"SELECT *, coalesce(({when.where}), false) AS anchors FROM anchor_rows"
         marked = view.sql(query, dialect="duckdb")  # other engines get it in their own words
-    columns = ["customer_id", "occurred_at", "known_at", "anchors"]
+    columns = ["customer_id", "occurred_at", "known_at", "anchors", *more]
     if when.anchor == "subscriptions":
         columns.append("subscription_id")
     rows = to_frame(marked.select(columns)).dropna(subset=["occurred_at"])

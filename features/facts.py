@@ -1,17 +1,19 @@
 """The staged facts that labels are judged by, read once and cut to what was known at a moment."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
 
 import ibis.expr.types as ir
 import pandas as pd
 
-from features.engine import tables_for, to_frame
+from features.engine import Tables, tables_for, to_frame
 from features.errors import UnfitDataError
 from features.project import Revenue, Target
 from features.project_kinds import PRODUCT_COLUMNS, product_table
 from features.revenue.ledger import customer_steps, item_changes
 from features.staging import Staged
+from features.state_products import sold
 
 _EVENTS = {"silence": "orders", "inactivity": "usage"}
 _CLOCKED = ["customer_id", "occurred_at", "known_at"]
@@ -48,6 +50,10 @@ class Facts:
         self._read: dict[str, pd.DataFrame] = {}
         self._items: tuple[datetime | None, pd.DataFrame] | None = None
 
+    @cached_property
+    def _tables(self) -> Tables:
+        return tables_for(self._staged)
+
     @property
     def policy(self) -> Revenue:
         """Under which MRR is counted."""
@@ -60,7 +66,7 @@ class Facts:
 
     def steps(self, known_before: datetime | None) -> pd.DataFrame:
         """Steps of MRR, see `features.revenue.ledger`."""
-        return customer_steps(self._changes(known_before))
+        return customer_steps(self.items(known_before))
 
     def changes(self, known_before: datetime | None) -> pd.DataFrame:
         """Changes of subscriptions as they came."""
@@ -68,23 +74,44 @@ class Facts:
 
     def uses(self, known_before: datetime | None) -> pd.DataFrame:
         """Purchases or uses of the product of a cross-sell, see `training.outcomes.cross_sell`."""
-        name = product_table("target", self._target, self._staged.project)
+        name = self.product_table
         if name == "subscriptions":
-            items = self._changes(known_before)
+            items = self.items(known_before)
             paid = items["plan_id"].isin([self._target.product]) & (items["item"] > 0)
             return items.loc[paid, ["customer_id", "occurred_at"]].assign(needs_coverage=False)
 
         def of_product(rows: ir.Table) -> ir.Table:
-            rows = rows.filter(rows[PRODUCT_COLUMNS[name]] == self._target.product)
-            if name == "orders" and "amount" in rows.columns:
-                rows = rows.filter(rows.amount.isnull() | (rows.amount > 0))
-            return _bought(rows).select(_CLOCKED)
+            rows = sold(rows, name, self._target.product)
+            return rows.select(*_CLOCKED, product=rows[PRODUCT_COLUMNS[name]])
 
         found = _known(self._once(name, of_product), known_before)
         return found.assign(needs_coverage=name == "usage")
 
-    def _changes(self, known_before: datetime | None) -> pd.DataFrame:
-        """Changes of subscriptions; the last asked for are kept."""
+    def spent(self, as_of: datetime) -> pd.Series | None:
+        """What each customer spent on the product in the 365 days before a moment.
+
+        None where the product is not an order's, or orders have no amounts.
+        """
+        orders = self._tables.get("orders")
+        if self.product_table != "orders" or orders is None or "amount" not in orders.columns:
+            return None
+
+        def lines(rows: ir.Table) -> ir.Table:
+            since = rows.occurred_at >= as_of - timedelta(days=365)
+            seen = (rows.occurred_at < as_of) & (rows.known_at < as_of)
+            rows = sold(rows.filter(since & seen), "orders", str(self._target.product))
+            return rows.group_by("customer_id").aggregate(spent=rows.amount.cast("float64").sum())
+
+        found = to_frame(lines(orders))
+        return found.set_index("customer_id")["spent"].dropna()
+
+    @property
+    def product_table(self) -> str:
+        """Where the product of a cross-sell is named."""
+        return product_table("target", self._target, self._staged.project)
+
+    def items(self, known_before: datetime | None) -> pd.DataFrame:
+        """What every subscription earns after every change; the last asked for are kept."""
         if self._items is None or self._items[0] != known_before:
             rows = self.changes(known_before)
             has_plans = "plans" in self._staged.tables
@@ -98,7 +125,7 @@ class Facts:
                 f"the target needs the table {table!r}, which the project does not map"
             )
         if table not in self._read:
-            self._read[table] = to_frame(choose(tables_for(self._staged)[table]))
+            self._read[table] = to_frame(choose(self._tables[table]))
         return self._read[table]
 
 

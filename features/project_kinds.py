@@ -2,12 +2,15 @@
 
 from typing import TYPE_CHECKING
 
+from features.tables import TABLES
+
 if TYPE_CHECKING:
     from features.project import AsOf, Project, Target
 
 PRODUCT_COLUMNS = {"subscriptions": "plan_id", "orders": "product", "usage": "event"}
 _ONLY = {
     "product": "cross_sell",
+    "product_from": "cross_sell",
     "product_in": "cross_sell",
     "audience": "conversion",
     "pause_days": "churn",
@@ -36,9 +39,24 @@ def check_kind(key: str, target: "Target", project: "Project") -> None:
             raise ValueError(f"{key}.{name} is for kind {kind!r}, not {target.kind!r}")
     if target.kind != "cross_sell" or target.label is not None:
         return
-    if target.product is None:
+    if target.product is None and target.product_from is None:
         raise ValueError(f"{key}.product is missing: the plan, product or event that is sold")
-    product_table(key, target, project)
+    if target.product is not None and target.product_from is not None:
+        raise ValueError(f"{key}: give either product or product_from")
+    table = product_table(key, target, project)
+    if target.product_from is not None:
+        _check_offer(key, target, table)
+
+
+def _check_offer(key: str, target: "Target", table: str) -> None:
+    """What an anchor offers is one of its columns, and found among orders or uses."""
+    anchor = target.as_of.anchor
+    known = () if anchor in {None, "term_end"} else TABLES[str(anchor)].names
+    if target.product_from not in known:
+        where = f"anchor = {anchor!r} has {', '.join(known)}" if known else "it needs as_of.anchor"
+        raise ValueError(f"{key}.product_from: no column {target.product_from!r}; {where}")
+    if table == "subscriptions":
+        raise ValueError(f"{key}.product_from is for products of orders or usage, not plans")
 
 
 def product_table(key: str, target: "Target", project: "Project") -> str:

@@ -33,7 +33,7 @@ class AsOf(_Section):
     start: Moment | None = None
     end: Moment | None = None
     dates: list[Moment] = []  # named moments instead of a grid
-    anchor: Literal["customers", "subscriptions", "orders", "term_end"] | None = None
+    anchor: Literal["customers", "subscriptions", "orders", "touches", "term_end"] | None = None
     after_days: int = 0
     ladder_days: list[Annotated[int, Field(ge=0)]] = [*LADDER_DAYS]  # before a term end
     where: str | None = None  # SQL over the anchor table: which rows anchor
@@ -74,6 +74,7 @@ class Target(_Section):
     min_increase: float = Field(0.05, ge=0)
     min_age_days: int = Field(14, ge=0)  # younger customers are `too_new`
     product: str | None = None  # cross_sell: the plan, product or event that is bought
+    product_from: str | None = None  # cross_sell: or the anchor's column that names it
     product_in: Literal["subscriptions", "orders", "usage"] | None = None  # where it is named
     audience: Literal["free", "trial", "one_time_buyer"] | None = None  # conversion; None: any
     label: str | None = None  # snapshots: the column that says who left

@@ -46,12 +46,19 @@ def product_state(
     return state
 
 
-def _first_seen(rows: ir.Table, table: str, product: str) -> ir.Table:
-    """When each customer was first known to have it; a return, or a line for nothing, is none."""
-    rows = rows.filter(rows[PRODUCT_COLUMNS[table]] == product)
-    if "is_return" in rows.columns:
+def sold(rows: ir.Table, table: str, product: str | None) -> ir.Table:
+    """Rows of a product (None: of any); a return, or an order line for nothing, is none."""
+    if product is not None:
+        rows = rows.filter(rows[PRODUCT_COLUMNS[table]] == product)
+    if table == "orders" and "is_return" in rows.columns:
         rows = rows.filter(~rows.is_return.fill_null(False))
-    if "amount" in rows.columns and table == "orders":
+    if table == "orders" and "amount" in rows.columns:
         rows = rows.filter(rows.amount.isnull() | (rows.amount > 0))
+    return rows
+
+
+def _first_seen(rows: ir.Table, table: str, product: str) -> ir.Table:
+    """When each customer was first known to have it."""
+    rows = sold(rows, table, product)
     seen = ibis.greatest(rows.occurred_at, rows.known_at)
     return rows.group_by("customer_id").aggregate(seen=seen.min())

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from features.clock import offers_at
 from features.days import days_later, micros
 from features.errors import UnfitDataError
 from features.facts import Facts, pauses
@@ -113,7 +114,7 @@ class Outcomes:
     """What happened to the same rows at several moments of knowledge; the facts are read once."""
 
     def __init__(self, staged: Staged, target: Target, keys: pd.DataFrame) -> None:
-        self.target, self._keys = target, keys
+        self.target, self._staged, self._keys = target, staged, keys
         self._facts = Facts(staged, target)
         self._rows: Rows | None = None
         self._unpaid: dict[datetime | None, Flags] = {}
@@ -150,12 +151,20 @@ class Outcomes:
                 event = np.where((event == 1) & ~counts, 0.0, event)
             return event
         if target.kind == "cross_sell":
-            return outcomes.cross_sell(steps, facts.uses(known_before), rows)
+            return outcomes.cross_sell(steps, facts.uses(known_before), rows, self._offers())
         if target.kind == "upsell":
             return outcomes.upsell(steps, rows, target)
         if target.kind == "contraction":
             return outcomes.contraction(steps, rows, facts.policy.switch_gap_hours)
         return outcomes.conversion(steps, rows)
+
+    def _offers(self) -> pd.Series | None:
+        """What each row was offered by its anchor; None where all are asked for one product."""
+        if self.target.product_from is None:
+            return None
+        offers = offers_at(self._staged, self.target, list(self._keys["as_of"].unique()))
+        found = self._keys[["customer_id", "as_of"]].merge(offers, how="left")
+        return found["product"].set_axis(self._keys.index)
 
 
 class Labeller:

@@ -63,24 +63,36 @@ def conversion(steps: pd.DataFrame, rows: Rows) -> Floats:
     return np.where(start >= rows.start, (start < rows.end).astype(float), np.nan)
 
 
-def cross_sell(steps: pd.DataFrame, uses: pd.DataFrame, rows: Rows) -> Floats:
+def cross_sell(
+    steps: pd.DataFrame, uses: pd.DataFrame, rows: Rows, offers: pd.Series | None = None
+) -> Floats:
     """The product is used in the window by a customer that pays; NaN where it was used before.
 
     Parameters
     ----------
     uses : DataFrame with `customer_id`, `occurred_at`, `needs_coverage`
         Purchases of the product; a use that costs nothing itself counts while coverage lasts.
+    offers : Series of str, optional
+        The product of each row, where they differ; `uses` then have theirs as `product`.
     """
     customer, at = uses["customer_id"], micros(uses["occurred_at"])
-    had = Timeline(customer, at).last_before(rows.customer, rows.start) >= 0
+    buyer, asked = customer, rows.customer
+    if offers is not None:
+        buyer, asked = _both(customer, uses["product"]), _both(rows.customer, offers)
+    had = Timeline(buyer, at).last_before(asked, rows.start) >= 0
     mrr, line = _values(steps, "mrr"), Timeline(steps["customer_id"], micros(steps["at"]))
     held = np.append(line.order, -1)
     paid = ~uses["needs_coverage"].to_numpy(dtype=bool)
     paid |= mrr[held[line.last_before(customer, at + 1)]] > 0
-    bought = Timeline(customer[paid], at[paid])
-    label = bought.any_within(rows.customer, rows.start, rows.end)
+    bought = Timeline(buyer[paid], at[paid])
+    label = bought.any_within(asked, rows.start, rows.end)
     base = held[line.last_before(rows.customer, rows.start)]
     return np.where(had, np.nan, _where_based(label, mrr, base))
+
+
+def _both(customer: pd.Series, product: pd.Series) -> pd.Series:
+    """Customer and product as one text."""
+    return customer.astype(str) + "\x00" + product.fillna("").astype(str).set_axis(customer.index)
 
 
 def upsell(steps: pd.DataFrame, rows: Rows, target: Target) -> Floats:

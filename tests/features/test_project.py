@@ -36,7 +36,8 @@ CUSTOMER_COLUMNS = (
 )
 TARGET_SETTINGS = (
     "kind, horizon_days, grace_days, pause_days, end_reasons, active_days, min_increase,"
-    " min_age_days, product, product_in, audience, label, positive, where, as_of, split, features"
+    " min_age_days, product, product_from, product_in, audience, label, positive, where, as_of,"
+    " split, features"
 )
 
 
@@ -184,6 +185,23 @@ MISTAKES = [
         TOML + '[targets.more]\nkind = "cross_sell"\n',
         "targets.more.product is missing: the plan, product or event that is sold",
         id="product",
+    ),
+    pytest.param(
+        TOML + '[targets.more]\nkind = "cross_sell"\nproduct = "x"\nproduct_from = "y"\n',
+        "targets.more: give either product or product_from",
+        id="two-products",
+    ),
+    pytest.param(
+        TOML + '[targets.more]\nkind = "cross_sell"\nproduct_from = "product"\n',
+        "targets.more.product_from: no column 'product'; it needs as_of.anchor",
+        id="offer-without-an-anchor",
+    ),
+    pytest.param(
+        TOML + '[targets.more]\nkind = "cross_sell"\nproduct_from = "campaign"\n'
+        'as_of.anchor = "orders"\n',
+        "targets.more.product_from: no column 'campaign'; anchor = 'orders' has customer_id,"
+        " occurred_at, known_at, order_id, amount, currency, quantity, product, is_return",
+        id="offer-that-the-anchor-lacks",
     ),
     pytest.param(
         TOML + '[targets.more]\nkind = "cross_sell"\nproduct = "x"\nproduct_in = "usage"\n',
