@@ -106,8 +106,8 @@ def table(found: dict[str, float], events: int, customers: int) -> str:
     return f"""# One more day
 
 {events:,} events of {customers:,} customers over 24 months, then a day more;
-{found["features"]:.0f} features. {os.cpu_count()} cores, DuckDB {version("duckdb")}, Python {platform.python_version()}.
-`make bench`, {datetime.now(UTC):%Y-%m-%d}.
+{found["features"]:.0f} features. {os.cpu_count()} cores, DuckDB {version("duckdb")},
+Python {platform.python_version()}. `make bench`, {datetime.now(UTC):%Y-%m-%d}.
 
 | step | seconds |
 |---|---:|
