@@ -4,40 +4,59 @@ from datetime import datetime
 
 import pandas as pd
 
+from features.facts import Facts
 from features.project import Target
-from features.revenue.ledger import MILLIONTH, mrr_steps
+from features.revenue.ledger import MILLIONTH, customer_steps
 from features.staging import Staged
 
 
 def median_increase(staged: Staged, target: Target, as_of: datetime | None) -> float | None:
-    """The median past increase of MRR that the target asks about, as known at a moment.
+    """The median past increase that the target asks about, as known at a moment.
 
-    For a conversion it is the first paid MRR of a customer; otherwise every rise by plan, quantity
-    or add-on of at least `min_increase`.
+    Of a conversion it is the first paid MRR of a customer; of a cross-sell the rise of MRR when a
+    customer that paid already first pays for the plan, or what buyers of the product spent on it in
+    the last 365 days / 12; otherwise every rise of MRR by plan, quantity or add-on of at least
+    `min_increase`.
 
     Returns
     -------
     float or None
-        Per month; None without subscriptions, amounts or increases.
+        Per month; None without subscriptions, amounts or increases, and for a product that is a
+        use, which nothing prices.
     """
-    path = staged.tables.get("subscriptions")
-    if path is None or as_of is None:
+    if as_of is None or "subscriptions" not in staged.tables:
         return None
-    facts = pd.read_parquet(path)
-    facts = facts[(facts["known_at"] < as_of) & (facts["occurred_at"] < as_of)]
-    plans = staged.tables.get("plans")
-    steps = mrr_steps(
-        facts, staged.project.revenue, None if plans is None else pd.read_parquet(plans)
-    )
+    facts = Facts(staged, target)
+    if target.kind == "cross_sell" and facts.product_table != "subscriptions":
+        spent = facts.spent(as_of)
+        return None if spent is None or spent.empty else float(spent.median()) / 12
+    items = facts.items(as_of)
+    steps = customer_steps(items)
+    steps = steps[steps["at"] < as_of]
     if steps.empty or not steps["has_amounts"].iloc[0]:
         return None
-    rises = first_paid(steps) if target.kind == "conversion" else increases(steps, target)
+    if target.kind == "conversion":
+        rises = first_paid(steps)
+    elif target.kind == "cross_sell":
+        rises = with_plan(steps, facts.uses(as_of))
+    else:
+        rises = increases(steps, target)
     return float(rises.median()) / MILLIONTH if len(rises) else None
 
 
 def first_paid(steps: pd.DataFrame) -> pd.Series:
     """The first MRR above zero of each customer, in millionths."""
     return steps[steps["mrr"] > 0].groupby("customer_id")["mrr"].first()
+
+
+def with_plan(steps: pd.DataFrame, uses: pd.DataFrame) -> pd.Series:
+    """Rises at the first paid moment of a plan of customers that paid before, in millionths."""
+    first = uses.groupby("customer_id")["occurred_at"].min()
+    same = steps["customer_id"].eq(steps["customer_id"].shift())
+    before = steps["mrr"].shift().where(same, 0.0)
+    starts = steps["at"].eq(steps["customer_id"].map(first))
+    rise = steps["mrr"] - before
+    return rise[starts & (before > 0) & (rise > 0)]
 
 
 def increases(steps: pd.DataFrame, target: Target) -> pd.Series:

@@ -133,7 +133,7 @@ class Outcomes:
         unpaid = self._unpaid[known_before]
         cause[event == 1] = "voluntary"
         cause[(event == 1) & unpaid] = "involuntary"
-        return pd.Series(cause, index=self._keys.index)
+        return pd.Series(cause, index=self._keys.index, dtype=object)
 
     def _judged(self, known_before: datetime | None) -> Floats:
         target, facts = self.target, self._facts

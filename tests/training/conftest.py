@@ -1,6 +1,8 @@
 """Small projects and samples that the tests of training share."""
 
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,9 @@ from features.project import load_project
 from features.staging import Staged, stage
 from models.registry import Registry
 from training.sample import Sample
+
+# The random companies and the oracle of their money, which labels are held against too.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "features"))
 
 Columns = dict[str, np.ndarray]
 
