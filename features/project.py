@@ -42,8 +42,18 @@ class Input(_Section):
     """A file that a query names; columns that it lacks are null, as is all of an optional one."""
 
     file: str | None = None  # or a glob of files
+    connection: str | None = None  # in place of a file, with `relation`
+    relation: str | None = None
     columns: list[str] = []  # that the query may name though the file does not have them
     optional: bool = False  # without the file, a relation of `columns` without a row
+    as_text: bool = False  # every value as the text that it would be in a CSV file
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        of_table = [self.connection is not None, self.relation is not None]
+        if any(of_table) and (self.file is not None or not all(of_table)):
+            raise ValueError("give it either file, or connection with relation")
+        return self
 
 
 def _input(value: Any) -> Any:
@@ -81,7 +91,7 @@ class Source(_Section):
             return f"{self.connection}: {self.relation or 'query'}"
         if self.file is not None:
             return self.file
-        files = [one.file for one in self.inputs.values() if one.file is not None]
+        files = [name for one in self.inputs.values() if (name := one.file or one.relation)]
         more = f" and {len(files) - 3} more" if len(files) > 3 else ""
         return ", ".join(files[:3]) + more
 

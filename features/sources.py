@@ -54,6 +54,8 @@ def _land_query(
     files = input_files(project, table, source)
     how = source.model_dump_json(include={"inputs", "query", "delimiter", "header"})
     key = key_of(how, *MACROS, *(f"{file}:{landing.digest(file)}" for file in files))
+    if any(one.connection for one in source.inputs.values()):
+        landing.forget([key])  # what a table holds is not known before it is read
     rejects = landing.rejects(key)
 
     def ask(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ not (a row was changed, deleted, or came with an old load time) everything is re
 
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from urllib.parse import quote as percent
 from urllib.parse import urlsplit
 
 from duckdb import DuckDBPyConnection
+from ibis.common.exceptions import TableNotFound
 
 from features.errors import SourceError
 from features.project import Project, Source
@@ -51,8 +53,8 @@ def land_connection(
     return Landed(source, table, position, units, kinds, reader.is_text)
 
 
-def fetch(project: Project, key: str, connection: str, relation: str, path: Path) -> None:
-    """Write a whole relation of a connection as Parquet.
+def fetch(project: Project, key: str, connection: str, relation: str, path: Path) -> bool:
+    """Write a whole relation of a connection as Parquet; False where there is none of that name.
 
     Raises
     ------
@@ -63,8 +65,17 @@ def fetch(project: Project, key: str, connection: str, relation: str, path: Path
         raise SourceError(f"{key}: no [connections.{connection}]")
     url, secrets = resolve(project.connections[connection].url, connection)
     source = Source(connection=connection, relation=relation)
-    with _told(key, secrets), closing(open_reader(_located(url, project), source)) as reader:
-        reader.write(path, None)
+    with _told(key, secrets):
+        try:
+            with closing(open_reader(_located(url, project), source)) as reader:
+                reader.write(path, None)
+        except TableNotFound:
+            return False
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return False
+            raise
+    return True
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from duckdb import DuckDBPyConnection, Error
 
 from features.errors import SourceError
 from features.project import Input, Project, Source
+from features.sources_connection import fetch
 from features.sources_files import PARQUET_SUFFIXES, find_files
 from features.sources_macros import define_macros
 from features.sources_raw import RawSource, first_sentence, literal, quote
@@ -98,23 +99,38 @@ def _columns(con: DuckDBPyConnection, result: Path) -> dict[str, str]:
 def _read_inputs(
     con: DuckDBPyConnection, project: Project, table: str, source: Source, stem: Path
 ) -> _Inputs:
-    """Every input as SQL of a relation; texts are parsed into Parquet beside `stem`."""
+    """Every input as SQL of a relation; what is not Parquet is made so beside `stem`."""
     inputs = _Inputs()
     for name, one in source.inputs.items():
-        files = find_input(project, table, one)
-        inputs.files += files
-        relation = _relation(con, source, files, stem.with_name(f"{stem.name}_{name}"), inputs)
+        place = stem.with_name(f"{stem.name}_{name}")
+        if one.connection is not None:
+            relation = _fetched(project, f"sources.{table}.inputs.{name}", one, place)
+        else:
+            files = find_input(project, table, one)
+            inputs.files += files
+            relation = _relation(con, source, files, place, inputs)
         inputs.relations[name] = _with_columns(con, relation, one)
     return inputs
 
 
-def find_input(project: Project, table: str, one: Input) -> tuple[Path, ...]:
-    """The files of an input; none where it is optional and missing."""
+def _fetched(project: Project, key: str, one: Input, place: Path) -> str | None:
+    """SQL of a table of a connection; None where it is optional and missing."""
+    path = place.with_name(f"{place.name}.parquet")
+    if fetch(project, key, one.connection or "", one.relation or "", path):
+        return f"SELECT * FROM read_parquet({literal(path)})"
     if one.optional:
-        if one.file is None:
-            return ()
-        present = [*project.data_folder.glob(one.file)] if not Path(one.file).is_absolute() else []
-        if not present and not Path(one.file).is_file():
+        return None
+    raise SourceError(f"{key}: {one.connection} has no table {one.relation!r}")
+
+
+def find_input(project: Project, table: str, one: Input) -> tuple[Path, ...]:
+    """The files of an input; none where it is optional and missing, or no file at all."""
+    if one.connection is not None or (one.optional and one.file is None):
+        return ()
+    if one.optional and one.file is not None:
+        path = Path(one.file)
+        found = [path] if path.is_absolute() else project.data_folder.glob(one.file)
+        if not any(file.is_file() for file in found):
             return ()
     return find_files(project, table, one.file or "", SUFFIXES)
 
@@ -177,5 +193,13 @@ def _with_columns(con: DuckDBPyConnection, relation: str | None, one: Input) -> 
     described = con.execute(f"DESCRIBE {relation}").fetchall()
     present = {row[0].lower() for row in described}
     absent = [column for column in one.columns if column.lower() not in present]
-    added = "".join(f", NULL::VARCHAR AS {quote(column)}" for column in absent)
-    return f"SELECT *{added} FROM ({relation})"
+    added = [f"NULL::VARCHAR AS {quote(column)}" for column in absent]
+    shown = [_shown(row[0], row[1], one) for row in described]
+    return f"SELECT {', '.join([*shown, *added])} FROM ({relation})"
+
+
+def _shown(column: str, kind: str, one: Input) -> str:
+    """A column as the query sees it: a text where all are to be."""
+    if one.as_text and kind not in {"VARCHAR", "JSON"}:
+        return f"{quote(column)}::VARCHAR AS {quote(column)}"
+    return quote(column)

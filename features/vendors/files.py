@@ -5,14 +5,18 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from features.vendors.parameters import Settings
+
 SUFFIXES = (  # in the order in which one is taken
     *(".parquet", ".pq", ".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz"),
     *(".json", ".json.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz"),
 )
 
 
-def find_input(data: Path, declared: Mapping[str, Any], chosen: str | None) -> dict[str, Any]:
-    """An input of a query: `file` (None: there is none), `columns`, `optional`.
+def find_input(
+    data: Path, declared: Mapping[str, Any], name: str, chosen: Settings
+) -> dict[str, Any]:
+    """An input of a query: `file`, or `connection` and `relation`, `columns` and `optional`.
 
     Parameters
     ----------
@@ -21,17 +25,28 @@ def find_input(data: Path, declared: Mapping[str, Any], chosen: str | None) -> d
     declared : Mapping
         `files`: names, in order of preference, in any case; `*` stands for anything, and any suffix
         that can be read is meant where none is given. A folder of such files is one too.
-    chosen : str or None
-        What the project file says instead.
+    name : str
+        Of the input.
+    chosen : Settings
+        What the project file says instead; with a connection, tables of that name are read.
     """
-    file = chosen
-    if file is None:
-        file = next((f for name in declared["files"] if (f := _named(data, name))), None)
-    return {
-        "file": file,
+    given = {
         "columns": list(declared.get("columns", [])),
         "optional": bool(declared.get("optional", False)),
+        "as_text": True,
     }
+    if chosen.connection is not None:
+        relation = chosen.file(name) or next(iter(declared["files"]), None)
+        return given | {"connection": chosen.connection, "relation": chosen.relation(relation)}
+    file = chosen.file(name)
+    if file is None:
+        file = next((f for one in declared["files"] if (f := _named(data, one))), None)
+    return given | {"file": file}
+
+
+def is_there(one: Mapping[str, Any]) -> bool:
+    """Whether an input was found; what a connection holds is not known before it is read."""
+    return one.get("file") is not None or one.get("relation") is not None
 
 
 def _named(data: Path, name: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from features.errors import ProjectError
 from features.project_checks import choice
-from features.vendors.files import find_input
+from features.vendors.files import find_input, is_there
 from features.vendors.merging import merged_customers
 from features.vendors.parameters import Settings, settings_of
 from features.vendors.views import with_views
@@ -118,13 +118,16 @@ def _sources(
 ) -> dict[str, list[dict[str, Any]]]:
     """The sources of a mapping whose files are there."""
     declared = mapping.get("inputs", {})
-    found = {key: find_input(data, one, chosen.file(key)) for key, one in declared.items()}
+    found = {key: find_input(data, one, key, chosen) for key, one in declared.items()}
     by_table: dict[str, list[dict[str, Any]]] = {}
     for table, entries in mapping.get("sources", {}).items():
         for entry in entries if isinstance(entries, list) else [entries]:
             filled = with_views(f"{name}: sources.{table}", chosen.fill(entry), mapping, chosen)
+            needs = filled.pop("needs", filled["inputs"])
             inputs = {key: found[key] for key in filled["inputs"]}
-            if all(one["file"] is not None or one["optional"] for one in inputs.values()):
+            if all(is_there(one) or one["optional"] for one in inputs.values()) and any(
+                key not in found or is_there(found[key]) for key in needs
+            ):
                 by_table.setdefault(table, []).append(filled | {"inputs": inputs})
     if "customers" in mapping.get("sources", {}) and "customers" not in by_table:
         needed = [one for one in declared.values() if not one.get("optional")]

@@ -20,6 +20,8 @@ class Settings:
     sql: Mapping[str, str]  # parameter -> SQL in its place
     files: Mapping[str, str]  # input -> file
     reading: Mapping[str, Any]
+    connection: str | None = None  # whose tables are the inputs
+    schema: str | None = None
 
     def given(self, parameter: str) -> bool:
         """Whether a parameter has a value, by the project or by default."""
@@ -28,6 +30,12 @@ class Settings:
     def file(self, name: str) -> str | None:
         """The file that the project names for an input."""
         return self.files.get(name)
+
+    def relation(self, table: str | None) -> str | None:
+        """A table of the connection, with its schema where it has none."""
+        if table is None or self.schema is None or "." in table:
+            return table
+        return f"{self.schema}.{table}"
 
     def fill(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """A source of the mapping with `{parameter}` replaced in its SQL."""
@@ -49,19 +57,19 @@ def settings_of(
     """What `[vendors.NAME]` sets over what the mapping declares.
 
     A value is the name of a column (letters, digits, blanks), or else SQL; an empty one is null.
-    `files` names files by input. In a query `{X}` is the parameter X, `{has_X}` whether it has a
-    value, `{project_currency}` the project's currency.
+    `files` names files (or tables of a `connection`) by input. In a query `{X}` is the parameter X,
+    `{has_X}` whether it has a value, `{project_currency}` the project's currency.
 
     Raises
     ------
     ProjectError
         A parameter that the mapping does not have.
     """
-    allowed = [*declared, "files", *_READING]
+    allowed = [*declared, "files", "connection", "schema", *_READING]
     for key in given:
         if key not in allowed:
             raise ProjectError(f"vendors.{name}: {key!r} is no setting; {choice(key, allowed)}")
-    for key in declared:
+    for key in (*declared, "connection", "schema"):
         if not isinstance(given.get(key, ""), str):
             raise ProjectError(f"vendors.{name}.{key}: expected a text; got {given[key]!r}")
     sql = {key: _sql(given.get(key, default)) for key, default in declared.items()}
@@ -70,7 +78,8 @@ def settings_of(
     files = given.get("files", {})
     if not isinstance(files, Mapping):
         raise ProjectError(f"vendors.{name}.files: expected a table of names; got {files!r}")
-    return Settings(sql, files, {key: given[key] for key in _READING if key in given})
+    reading = {key: given[key] for key in _READING if key in given}
+    return Settings(sql, files, reading, given.get("connection"), given.get("schema"))
 
 
 def _sql(value: str) -> str:

@@ -2,9 +2,12 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
@@ -313,6 +316,59 @@ class TestStripeTables:
         folder = small_stripe(charge=[charge | {"created": "2024-01-01", "status": "failed"}])
         with pytest.raises(SourceError, match=r"payments\.amount: 1 row .*'ten'"):
             export("stripe", folder)
+
+
+class TestOrigins:
+    """The same tables as files of types, and in a database."""
+
+    @pytest.fixture
+    def typed(self, shared: Path) -> dict[str, pd.DataFrame]:
+        """The Stripe tables as a warehouse has them: moments, numbers and flags."""
+        frames = {}
+        for file in (shared / "data" / "vendor_exports" / "stripe_seeds").glob("*_data.csv"):
+            frame = pd.read_csv(file)
+            for column in frame:
+                if column in {"created", "_fivetran_synced", "start_date", "ended_at"}:
+                    frame[column] = pd.to_datetime(frame[column])
+            frames[file.stem.removesuffix("_data")] = frame
+        return frames
+
+    def test_parquet_with_types(
+        self, export: Export, seeds: Staged, typed: dict[str, pd.DataFrame], tmp_path: Path
+    ) -> None:
+        folder = tmp_path / "typed"
+        folder.mkdir()
+        for name, frame in typed.items():
+            frame.to_parquet(folder / f"{name}.parquet")
+        assert export("stripe", folder).fingerprint == seeds.fingerprint
+
+    @pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
+    def test_tables_of_a_connection(
+        self,
+        export: Export,
+        seeds: Staged,
+        typed: dict[str, pd.DataFrame],
+        tmp_path: Path,
+        kind: str,
+    ) -> None:
+        file = tmp_path / f"shop.{kind}"
+        schema = ""
+        if kind == "duckdb":
+            with duckdb.connect(str(file)) as con:
+                con.execute("CREATE SCHEMA billing")
+                for name, one in typed.items():
+                    con.register("one", one)
+                    con.execute(f"CREATE TABLE billing.{name} AS SELECT * FROM one")
+            schema = 'schema = "billing"\n'
+        else:
+            with closing(sqlite3.connect(file)) as con:
+                for name, one in typed.items():
+                    one.to_sql(name, con, index=False)
+        more = f'[connections.shop]\nurl = "{file.name}"\n'
+        more += f'[vendors.stripe]\nconnection = "shop"\n{schema}'
+        assert export("stripe", tmp_path, more).fingerprint == seeds.fingerprint
+        with pytest.raises(SourceError, match=r"customer: shop has no table 'nobody\.customer'"):
+            export("stripe", tmp_path, more.replace(schema, "") + 'schema = "nobody"\n')
 
 
 class TestStripeObjects:

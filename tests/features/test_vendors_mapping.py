@@ -109,9 +109,15 @@ SELECT who.customer AS customer_id, event.at AS occurred_at, pick(event.detail, 
         staged = stage(load_project(write_project(toml, customers=PEOPLE)))
         assert rows(staged, "usage", "customer_id", "event") == [["c1", "login"], ["c2", None]]
 
+    def test_an_input_is_a_file_or_a_table(self, write_project: Write) -> None:
+        toml = f"{HEAD}{CUSTOMERS}[sources.usage]\nquery = 'FROM a'\n[sources.usage.inputs.a]\n"
+        for given in ('file = "a.csv"\nrelation = "a"\n', 'connection = "shop"\n'):
+            with pytest.raises(ProjectError, match="either file, or connection with relation"):
+                load_project(write_project(toml + given, customers=PEOPLE))
+
     def test_an_unknown_setting_of_an_input_names_the_choice(self, write_project: Write) -> None:
         toml = f"{HEAD}{CUSTOMERS}[sources.usage]\nquery = 'FROM a'\n[sources.usage.inputs.a]\n"
-        with pytest.raises(ProjectError, match="allowed are file, columns, optional"):
+        with pytest.raises(ProjectError, match=r"allowed are file, .*did you mean 'file'"):
             load_project(write_project(toml + 'fil = "a.csv"\n', customers=PEOPLE))
 
 
