@@ -8,20 +8,19 @@ from collections.abc import Iterable
 from contextlib import closing, redirect_stdout
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.exceptions import TyperException
 
 from features.console import print_table, progress_bar
 from features.errors import LeakError, RetentionError, SourceError
-from features.project import Project, load_project
+from features.project import Project, RevenueModel, load_project
 
 if TYPE_CHECKING:
     from features.staging import Staged
     from models.registry import Registry
     from serving.settings import Settings
-
 
 app = typer.Typer(
     help="Who will leave, who will buy more, and why: from a company's own tables to a list.",
@@ -76,13 +75,17 @@ def simulate(
     customers: Customers = 5000,
     months: Annotated[int, typer.Option(min=3, help="How many months of history.")] = 24,
     seed: Annotated[int, typer.Option(min=0, help="The same seed, the same company.")] = 7,
+    model: Annotated[RevenueModel, typer.Option(help="What kind of company.")] = "subscription",
+    preset: Annotated[Literal["reference"] | None, typer.Option(help="A fixed company.")] = None,
+    usage_rate: Annotated[float, typer.Option(min=0, max=100, help="Factor on use.")] = 1.0,
 ) -> None:
     """Write the tables of a company whose true risks are known, with a project file."""
     from simulation.company import simulate as write
 
+    size: dict[str, Any] = {"customers": customers, "months": months, "seed": seed}
     with progress_bar("Simulating") as say:
-        write(out, customers=customers, months=months, seed=seed, progress=say)
-    _say(f"{customers:,} customers over {months} months are in {out}")
+        write(out, **size, model=model, preset=preset, usage_rate=usage_rate, progress=say)
+    _say(f"{preset or f'{customers:,} customers over {months} months'} are in {out}")
 
 
 @app.command(epilog="Example: retention check examples/telco.toml --data ../shared/data")

@@ -1,5 +1,6 @@
 """Where each customer of a block stands on a day, and the log of what changed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from simulation.kinds import ABSENT, NEVER, Flags, Ints, add_months
 
 # Entries of the log.
+KINDS = 18
 (
     SIGNED_FREE,
     SIGNED_TRIAL,
@@ -21,7 +23,12 @@ from simulation.kinds import ABSENT, NEVER, Flags, Ints, add_months
     ENDED_NOW,
     ENDED_OWING,
     ENDED_UNPAID,
-) = range(13)
+    PAUSED_ON,
+    RESUMED,
+    MIGRATED,
+    TREATED,
+    CONTROL,
+) = range(KINDS)
 
 
 @dataclass
@@ -32,7 +39,7 @@ class Accounts:
     state: Ints  # hidden
     plan: Ints
     seats: Ints
-    annual: Flags
+    term: Ints  # months of a paid period
     signup: Ints
     started: Ints  # first paid day of this subscription
     trial_end: Ints
@@ -46,6 +53,11 @@ class Accounts:
     cut_on: Ints  # last time of buying less; 0 for never
     subscription: Ints  # how many this customer has had
     invoice: Ints
+    price_list: Ints  # 0 before the rise of prices, 1 after
+    repriced_on: Ints  # the day this subscription went over to the new prices
+    promo_until: Ints  # a starting discount ends
+    resumes_on: Ints
+    treated_on: Ints  # last treatment
     was_plan: Ints
     was_seats: Ints
 
@@ -53,8 +65,10 @@ class Accounts:
     def empty(cls, n: int) -> "Accounts":
         """Nobody has signed up."""
         never = {"started", "trial_end", "period_end", "overdue_since", "ends_on", "left_on"}
+        never |= {"repriced_on", "promo_until", "resumes_on", "treated_on"}
         arrays = {f.name: np.full(n, NEVER if f.name in never else 0) for f in fields(cls)}
-        arrays |= {name: np.zeros(n, dtype=bool) for name in ("annual", "left_unpaid")}
+        arrays["left_unpaid"] = np.zeros(n, dtype=bool)
+        arrays["term"] = np.ones(n, dtype=np.int64)
         arrays["mode"] = np.full(n, ABSENT)
         return cls(**arrays)
 
@@ -62,10 +76,15 @@ class Accounts:
         """A copy of some rows."""
         return Accounts(**{f.name: getattr(self, f.name)[who] for f in fields(self)})
 
+    @classmethod
+    def concatenate(cls, parts: Sequence["Accounts"]) -> "Accounts":
+        """Rows of several, one after the other."""
+        names = [f.name for f in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
+
     def end_of_period(self, who: Ints, ahead: int = 0) -> Ints:
         """Last day of the running paid period (exclusive), or of one so many periods ahead."""
-        months = (self.periods[who] + ahead) * np.where(self.annual[who], 12, 1)
-        return add_months(self.anchor[who], months)
+        return add_months(self.anchor[who], (self.periods[who] + ahead) * self.term[who])
 
 
 @dataclass
@@ -100,11 +119,8 @@ class History:
         """The log, in order of customer, day and entry."""
         who, day = np.concatenate(log.who), np.concatenate(log.days)
         order = np.lexsort((np.arange(len(who)), day, who))
-        after = {
-            f.name: np.concatenate([getattr(a, f.name) for a in log.after])[order]
-            for f in fields(Accounts)
-        }
-        return cls(np.concatenate(log.kinds)[order], day[order], who[order], Accounts(**after))
+        after = Accounts.concatenate(log.after).take(order)
+        return cls(np.concatenate(log.kinds)[order], day[order], who[order], after)
 
     def only(self, *kinds: int) -> "History":
         """The entries of some kinds."""

@@ -22,7 +22,14 @@ CONVERT = np.repeat(_CONVERT_BY_LEVEL, 2) * np.tile([1.0, 0.6], 5)
 TRIAL_CONVERTS = np.repeat(np.array([0.03, 0.12, 0.30, 0.50, 0.70]), 2)
 
 TRIAL_DAYS = 14
-AT_ONCE = 0.10  # share of cancellations that do not wait for the end of the paid period
+
+PAUSE = np.repeat(np.array([0.0016, 0.0012, 0.0007, 0.0004, 0.0002]), 2)  # per day, if allowed
+PAUSE_DAYS = 20  # shorter than any grace; begins only where it ends within the paid period
+
+# What happened lately: the factor on leaving, and for how many days.
+DEARER, DEARER_DAYS = 1.7, 60  # the price rose
+PROMO_OVER, PROMO_OVER_DAYS = 1.6, 45  # a starting discount ended
+TREATED_DAYS = 90  # a treatment works so long; its factor is the customer's own
 
 RETRY_AFTER = (3, 7, 14, 21)  # days after a failed payment
 DUNNING_DAYS = 30
@@ -38,15 +45,15 @@ RETURN_VOLUNTARY = 0.0006  # per day
 RETURN_UNPAID = 0.0025
 
 
-def churn_scale(risk: Floats, annual: Flags, days_to_end: Ints, tenure: Ints) -> Floats:
-    """The factor on `LEAVE` that does not depend on the hidden state.
+def churn_scale(risk: Floats, long: Flags, days_to_end: Ints, tenure: Ints) -> Floats:
+    """The factor on `LEAVE` from who the customer is and where its term stands.
 
     Parameters
     ----------
     risk : array of shape (n,)
         The customer's own factor: plan and price at entry, channel, segment, luck.
-    annual : array of shape (n,)
-        Whether the term is a year; those decide near its end.
+    long : array of shape (n,)
+        Whether the term is a year or more; those decide near its end.
     days_to_end : array of shape (n,)
         Days until the paid period ends, at least 1.
     tenure : array of shape (n,)
@@ -57,15 +64,37 @@ def churn_scale(risk: Floats, annual: Flags, days_to_end: Ints, tenure: Ints) ->
     array of shape (n,)
     """
     nearing = np.clip((75.0 - days_to_end) / 75.0, 0.0, 1.0)
-    term = np.where(annual, 0.15 + 3.0 * nearing, np.where(days_to_end <= 5, 1.6, 0.9))
+    term = np.where(long, 0.15 + 3.0 * nearing, np.where(days_to_end <= 5, 1.6, 0.9))
     early = 1.0 + 1.2 * np.exp(-tenure / 75.0)
     scale: Floats = risk * term * early
     return scale
 
 
-def growth_scale(growth: Floats, plan: Ints, tenure: Ints) -> Floats:
+def lately(day: Ints | int, repriced_on: Ints, promo_until: Ints) -> Floats:
+    """The factor on `LEAVE` of a rise of the price and of the end of a discount."""
+    dearer = _since(day, repriced_on, DEARER_DAYS)
+    over = _since(day, promo_until, PROMO_OVER_DAYS)
+    factor: Floats = np.where(dearer, DEARER, 1.0) * np.where(over, PROMO_OVER, 1.0)
+    return factor
+
+
+def treated(day: Ints | int, treated_on: Ints, response: Floats) -> Floats:
+    """The factor of a treatment while it works."""
+    return np.where(_since(day, treated_on, TREATED_DAYS), response, 1.0)
+
+
+def _since(day: Ints | int, event: Ints, days: int) -> Flags:
+    """Whether `event` was on `day` or less than so many days before it."""
+    gone = day - event
+    flags: Flags = (gone >= 0) & (gone < days)
+    return flags
+
+
+def growth_scale(growth: Floats, plan: Ints, tenure: Ints, *, seated: bool = True) -> Floats:
     """The factor on `GROW`: smaller plans have further to go, the first month is quiet."""
     headroom = np.array([0.0, 1.25, 1.0, 0.75])[plan]
+    if not seated:
+        headroom = np.where(plan == 3, 0.0, headroom)
     scale: Floats = growth * headroom * np.clip(tenure / 60.0, 0.2, 1.0)
     return scale
 
@@ -78,7 +107,8 @@ def conversion_scale(appetite: Floats, age: Ints) -> Floats:
 
 def daily(by_state: Floats, scale: Floats) -> Floats:
     """A day's probability from a rate by state and a factor, never above `CAP`."""
-    return np.minimum(by_state * scale, CAP)
+    chance: Floats = by_state * scale
+    return np.minimum(chance, CAP, out=chance)
 
 
 def still_owing(payer: Ints, days_overdue: Ints) -> Floats:

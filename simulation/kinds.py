@@ -14,7 +14,7 @@ MINUTE = HOUR // 60
 NEVER = 1 << 40  # a day that does not come
 
 # What a customer is at the start of a day.
-ABSENT, FREE, TRIAL, PAID, LEFT = range(5)
+ABSENT, FREE, TRIAL, PAID, LEFT, PAUSED = range(6)
 
 DATA_END = int(np.datetime64("2026-11-01", "D").astype(np.int64))  # days since 1970, exclusive
 
@@ -42,6 +42,13 @@ def add_months(days: Ints, months: Ints | int) -> Ints:
     after = (target + np.timedelta64(1, "M")).astype("datetime64[D]").astype(np.int64)
     later: Ints = first + np.minimum(of_month, after - first - 1)
     return later
+
+
+def month_of(days: Ints | int) -> Ints:
+    """Month of the year, 0 to 11."""
+    dates = np.asarray(days).astype("datetime64[D]")
+    month: Ints = dates.astype("datetime64[M]").astype(np.int64) % 12
+    return month
 
 
 def months_between(earlier: Ints, later: int) -> Ints:

@@ -10,6 +10,7 @@ from simulation.accounts import Accounts, History
 from simulation.block import Block
 from simulation.kinds import NEVER, Bytes, Flags, Ints
 from simulation.people import Traits
+from simulation.world import World
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,15 @@ class Paths:
     plan: Bytes
     seats: Ints
     leaving: Flags  # an end is scheduled
+    treated: Flags  # a treatment works; noted where goods are sold
 
     @classmethod
     def empty(cls, days: int, n: int) -> Self:
         """Room for so many days of n customers."""
         codes = [np.zeros((days, n), dtype=np.int8) for _ in range(3)]
         seats = np.zeros((days, n), dtype=np.int64)
-        return cls(codes[0], codes[1], codes[2], seats, np.zeros((days, n), dtype=np.bool_))
+        flags = [np.zeros((days, n), dtype=np.bool_) for _ in range(2)]
+        return cls(codes[0], codes[1], codes[2], seats, flags[0], flags[1])
 
     def note(self, row: int, now: Accounts) -> None:
         """Keep the start of a day."""
@@ -45,10 +48,8 @@ class Lives:
     standing: dict[int, Accounts]
 
 
-def live(
-    rng: np.random.Generator, who: Traits, start: int, end: int, as_of: Container[int]
-) -> Lives:
-    """Live through the days of [start, end).
+def live(rng: np.random.Generator, who: Traits, world: World, as_of: Container[int]) -> Lives:
+    """Live through the days of the company's history.
 
     Parameters
     ----------
@@ -56,13 +57,14 @@ def live(
         Draws as many numbers per day whatever happens, so lives depend on the seed alone.
     who : Traits
         The block.
-    start, end : int
-        Days since 1970, half-open.
+    world : World
+        The company and its calendar.
     as_of : container of int
         Days at whose start the standing is kept; may hold `end`.
     """
+    start, end = world.start, world.end
     paths = Paths.empty(end - start, len(who))
-    block = Block(rng, who)
+    block = Block(rng, who, world)
     block.begin(start)
     everyone = np.arange(len(who))
     standing: dict[int, Accounts] = {}

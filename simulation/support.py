@@ -5,10 +5,12 @@ import pyarrow as pa
 
 from simulation import accounts as entry
 from simulation import arrow
+from simulation.accounts import History
 from simulation.billing import REASONS, Dated
 from simulation.kinds import ABSENT, DAY, HOUR, LEFT, MINUTE, PAID, Flags, Floats, Ints
 from simulation.life import Paths
-from simulation.people import Traits
+from simulation.people import PROPENSITY, Traits
+from simulation.world import World
 
 PRIORITIES = ("low", "normal", "high", "urgent")
 CHANGES = ("opened", "resolved", "reopened")
@@ -61,9 +63,13 @@ def _cases(
 
 
 def tickets(
-    rng: np.random.Generator, paths: Paths, who: Traits, start: int, end: int
+    rng: np.random.Generator, paths: Paths, who: Traits, world: World
 ) -> dict[str, pa.Array]:
-    """Openings, resolutions and reopenings that happen before `end`."""
+    """Openings, resolutions and reopenings that happen before the end.
+
+    Those of the second help desk from before the import are known in bulk on the day of it.
+    """
+    start, end = world.start, world.end
     customer, day, opened, resolved, priority = _cases(rng, paths, start)
     order = np.lexsort((opened, customer))
     customer, day, opened, resolved, priority = (
@@ -86,10 +92,12 @@ def tickets(
     keep = at < end * DAY
     case, change, at, answers = case[keep], change[keep], at[keep], answers[keep]
     number = who.number[customer[case]]
+    imported = world.import_day * DAY + 2 * HOUR
+    known = np.where(who.second_desk[customer[case]], np.maximum(at, imported), at)
     return {
         "customer_id": arrow.ids("c", number),
         "occurred_at": arrow.moments(at),
-        "known_at": arrow.moments(at),
+        "known_at": arrow.moments(known),
         "ticket_id": arrow.ids("t", number, ordinal[case]),
         "change": arrow.labels(change, CHANGES),
         "priority": arrow.labels(priority[case], PRIORITIES),
@@ -144,4 +152,23 @@ def touches(rng: np.random.Generator, paths: Paths, who: Traits, start: int) -> 
         "direction": arrow.labels(inbound.astype(np.int64), ("out", "in")),
         "kind": arrow.labels(campaign.astype(np.int64), ("check_in", "campaign")),
         "campaign": arrow.labels(np.where(campaign, rng.integers(3, size=n), 3), CAMPAIGNS),
+    }
+
+
+def treatments(treated: History, who: Traits) -> dict[str, pa.Array]:
+    """Assignments of the experiments, with the chance of being treated."""
+    customer = treated.who
+    days = treated.day.astype("datetime64[D]").astype("datetime64[M]").astype(str)
+    is_control = treated.kind == entry.CONTROL
+    at = arrow.moments(treated.day * DAY + 12 * HOUR)
+    chance = np.rint(PROPENSITY[who.segment[customer]] * arrow.MILLION).astype(np.int64)
+    names = [f"care_{day.replace('-', '_')}" for day in days.tolist()]
+    return {
+        "customer_id": arrow.ids("c", who.number[customer]),
+        "occurred_at": at,
+        "known_at": at,
+        "experiment": pa.array(names, pa.string()),
+        "arm": arrow.labels(is_control.astype(np.int64), ("personal_call", "control")),
+        "propensity": arrow.decimals(chance),
+        "is_control": pa.array(is_control),
     }

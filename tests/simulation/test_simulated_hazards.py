@@ -5,6 +5,7 @@ import pytest
 
 from simulation import hazards, hidden
 from simulation.kinds import add_months, month_starts
+from simulation.models import MODELS, SUBSCRIPTION
 from simulation.people import churn_risk
 from simulation.plans import unit_amount
 from simulation.usage import season
@@ -38,7 +39,7 @@ class TestCalendar:
         assert found == days("2026-09-01", "2026-10-01", "2026-11-01").tolist()
 
     def test_weekends_are_quiet(self) -> None:
-        saturday, monday = season(days("2026-10-03", "2026-10-05"))
+        saturday, monday = season(days("2026-10-03", "2026-10-05"), SUBSCRIPTION.use)
         assert monday > 4 * saturday > 0
 
 
@@ -131,10 +132,46 @@ class TestOthers:
         assert hazards.stays_away(0.1, 3) == pytest.approx(0.81)
 
 
+class TestLately:
+    """What happened to a customer not long ago."""
+
+    @pytest.mark.parametrize(
+        ("days_after", "factor"), [(-1, 1.0), (0, 1.7), (59, 1.7), (60, 1.0), (-(1 << 40), 1.0)]
+    )
+    def test_a_dearer_price_drives_away_for_sixty_days(
+        self, days_after: int, factor: float
+    ) -> None:
+        day, never = 20_000, np.array([1 << 40])
+        found = hazards.lately(day, np.array([day - days_after]), never)
+        assert found[0] == pytest.approx(factor)
+
+    def test_an_ended_discount_adds_to_it(self) -> None:
+        now = np.array([20_000])
+        assert hazards.lately(20_010, now, now)[0] == pytest.approx(1.7 * 1.6)
+
+    def test_a_treatment_works_for_ninety_days(self) -> None:
+        since = np.array([100, 11, 10, 1 << 40])
+        factor = hazards.treated(100, since, np.full(4, 0.5))
+        assert factor.tolist() == [0.5, 0.5, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=lambda m: m.name)
+def test_shares_of_a_model_are_whole(model) -> None:
+    assert np.allclose(np.sum(model.use.shares, axis=1), 1.0)
+    assert len(model.use.shares) == hidden.LEVELS
+    assert {len(row) for row in model.use.shares} == {len(model.use.events)}
+    assert len(model.use.quantity) == len(model.use.events)
+    assert model.sells_goods or len(model.plans) == 4
+
+
 def test_prices_are_whole_cents_and_a_year_costs_ten_months() -> None:
-    plan, annual = np.array([0, 1, 1]), np.array([False, False, True])
-    assert unit_amount(plan, annual, np.array([1.0, 0.85, 1.0])).tolist() == [
-        0,
-        16_150_000,
-        190_000_000,
-    ]
+    plan, term, zero = np.array([0, 1, 1, 1]), np.array([1, 1, 12, 24]), np.zeros(4, int)
+    full = unit_amount(SUBSCRIPTION, plan, term, np.array([1.0, 0.85, 1.0, 1.0]), zero, zero)
+    assert full.tolist() == [0, 16_150_000, 190_000_000, 380_000_000]
+
+
+def test_prices_differ_by_currency_and_after_the_rise() -> None:
+    one, month = np.ones(3), np.ones(3, int)
+    rise, currency = np.array([0, 1, 0]), np.array([0, 0, 1])
+    found = unit_amount(SUBSCRIPTION, month, month, one, rise, currency)
+    assert found.tolist() == [19_000_000, 20_140_000, 17_480_000]

@@ -11,10 +11,13 @@ from simulation import arrow, billing
 from simulation.company import BLOCK, simulate_block
 from simulation.kinds import DATA_END, add_months, month_starts
 from simulation.life import live
+from simulation.models import SUBSCRIPTION
 from simulation.people import draw_traits
 from simulation.truth import truth_table
+from simulation.world import PRICE_RISE, World
 
 START = int(add_months(np.array([DATA_END]), -24)[0])
+WORLD = World(SUBSCRIPTION, START, DATA_END)
 END = pd.Timestamp("2026-11-01")
 HORIZON, GRACE, DUNNING = pd.Timedelta(days=90), pd.Timedelta(days=30), pd.Timedelta(days=30)
 BLOCKS = 4
@@ -28,18 +31,31 @@ def written() -> tuple[pd.DataFrame, pd.DataFrame]:
     amount = rows["unit_amount"].astype(float) * rows["quantity"].astype(float)
     runs = rows["status"].isin(["active", "past_due"])
     rows["mrr"] = np.where(runs, amount / np.where(rows["interval"] == "year", 12, 1), 0.0)
+    rows["list_mrr"] = rows["mrr"] / _price_list(rows)
     return rows.reset_index(drop=True), pd.concat([part[1] for part in parts])
+
+
+def _price_list(rows: pd.DataFrame) -> pd.Series:
+    """1, or what the rise made of it: the first row of a renewal after the rise, and later ones."""
+    renews = rows["status"].isin(["active", "past_due"]) & (
+        rows["occurred_at"] >= pd.Timestamp(WORLD.price_rise, unit="D")
+    )
+    new = renews & (
+        rows["occurred_at"] == rows.groupby("subscription_id")["current_period_end"].shift()
+    )
+    new |= renews & ~rows["subscription_id"].duplicated()
+    return new.groupby(rows["subscription_id"]).cummax().map({True: PRICE_RISE, False: 1.0})
 
 
 def _blocks() -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """The parts of `simulate_block` that matter here, without usage."""
     for number in range(BLOCKS):
-        who = draw_traits(np.random.default_rng(number), 1 + number * BLOCK, BLOCK, START, DATA_END)
+        who = draw_traits(np.random.default_rng(number), 1 + number * BLOCK, BLOCK, WORLD)
         rng = np.random.default_rng((99, number))
-        lives = live(rng, who, START, DATA_END, month_starts(START, DATA_END))
+        lives = live(rng, who, WORLD, month_starts(START, DATA_END))
         dated = billing.date(rng, lives.history, who)
-        subscriptions = arrow.table("subscriptions", billing.subscriptions(dated, who))
-        yield subscriptions.to_pandas(), truth_table(lives.standing, who).to_pandas()
+        subscriptions = arrow.table("subscriptions", billing.subscriptions(dated, who, WORLD))
+        yield subscriptions.to_pandas(), truth_table(lives.standing, who, WORLD).to_pandas()
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +68,11 @@ def outcomes(written: tuple[pd.DataFrame, pd.DataFrame]) -> pd.DataFrame:
 
 def _happened(rows: pd.DataFrame, truth: pd.DataFrame, at: pd.Timestamp) -> pd.DataFrame:
     known = truth[truth["as_of"] == at].set_index("customer_id")
-    before = rows[rows["occurred_at"] < at].groupby("customer_id")["mrr"].last()
+    before = rows[rows["occurred_at"] < at].groupby("customer_id")["list_mrr"].last()
     window = rows[(rows["occurred_at"] >= at) & (rows["occurred_at"] < at + HORIZON)]
     first = rows[rows["mrr"] > 0].groupby("customer_id")["occurred_at"].min().reindex(known.index)
     mrr = before.reindex(known.index, fill_value=0.0)
-    most = window.groupby("customer_id")["mrr"].max().reindex(known.index, fill_value=0.0)
+    most = window.groupby("customer_id")["list_mrr"].max().reindex(known.index, fill_value=0.0)
     left = _left_for_good(window[window["status"] == "canceled"], rows[rows["mrr"] > 0])
     announced = rows[(rows["known_at"] < at) & (rows["occurred_at"] >= at)]["customer_id"]
     return known.assign(
@@ -193,7 +209,7 @@ class TestSequences:
 def test_usage_follows_health() -> None:
     """Paying customers who are well use the product more in the month before."""
     tables = {}
-    for name, columns in simulate_block(5, 0, START, DATA_END):
+    for name, columns in simulate_block(5, 0, WORLD):
         tables[name] = columns if isinstance(columns, pa.Table) else pa.table(columns)
     use, truth = tables["usage"].to_pandas(), tables["truth"].to_pandas()
     at = pd.Timestamp("2026-06-01")

@@ -1,6 +1,6 @@
 """The truth against the plainest way to know it: live one moment's futures thousands of times."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -10,11 +10,15 @@ from simulation.accounts import Accounts, History
 from simulation.block import Block
 from simulation.kinds import DATA_END, FREE, NEVER, PAID, TRIAL, add_months
 from simulation.life import live
+from simulation.models import SUBSCRIPTION
+from simulation.paying import GRACE_DAYS, HORIZON_DAYS
 from simulation.people import Traits, draw_traits
-from simulation.truth import GRACE_DAYS, HORIZON_DAYS, Chances, chances
+from simulation.truth import Chances, chances
+from simulation.world import World
 
 START = int(add_months(np.array([DATA_END]), -12)[0])
 AS_OF = int(add_months(np.array([DATA_END]), -5)[0])
+WORLD = World(SUBSCRIPTION, START, DATA_END)
 COPIES = 4_000
 FUTURE = HORIZON_DAYS + GRACE_DAYS
 ENDS = (entry.ENDED_NOW, entry.ENDED_OWING, entry.ENDED_UNPAID, entry.CANCEL_REQUESTED)
@@ -43,10 +47,10 @@ class Moment:
 
 @pytest.fixture(scope="module")
 def moment() -> Moment:
-    who = draw_traits(np.random.default_rng(1), 1, 1_500, START, DATA_END)
-    now = live(np.random.default_rng(2), who, START, DATA_END, [AS_OF]).standing[AS_OF]
+    who = draw_traits(np.random.default_rng(1), 1, 1_500, WORLD)
+    now = live(np.random.default_rng(2), who, WORLD, [AS_OF]).standing[AS_OF]
     who = replace(who, risk=who.risk * 5, growth=who.growth * 8, appetite=who.appetite * 4)
-    return Moment(who, now, chances(now, who, AS_OF))
+    return Moment(who, now, chances(now, who, np.full(len(who), AS_OF), WORLD))
 
 
 def first_of_each(who: Traits, now: Accounts) -> list[int]:
@@ -55,11 +59,11 @@ def first_of_each(who: Traits, now: Accounts) -> list[int]:
     overdue = now.overdue_since != NEVER
     left = now.period_end - AS_OF
     groups = (
-        stays & ~now.annual & ~overdue,
-        stays & ~now.annual & ~overdue & (who.payer == 2),
-        stays & now.annual & (left > 20) & (left < 60),
-        stays & now.annual & (left > 120),
-        stays & overdue & (AS_OF - now.overdue_since > 2),
+        stays & (now.term == 1) & ~overdue,
+        stays & (now.term == 1) & ~overdue & (who.payer == 2),
+        stays & (now.term > 1) & (left > 20) & (left < 60),
+        stays & (now.term > 1) & (left > 120),
+        stays & overdue & (AS_OF - now.overdue_since > 2) & (AS_OF - now.overdue_since < 20),
         stays & (AS_OF - now.cut_on < 60),
         now.mode == TRIAL,
         (now.mode == FREE) & (AS_OF - now.signup > 60),
@@ -72,8 +76,7 @@ def futures(moment: Moment) -> tuple[list[int], dict[str, np.ndarray]]:
     """One customer of each group, and the share of its futures that hold each event."""
     chosen = first_of_each(moment.who, moment.now)
     row = np.repeat(chosen, COPIES)
-    copies = Traits(**{f.name: getattr(moment.who, f.name)[row] for f in fields(Traits)})
-    block = Block(np.random.default_rng(3), copies)
+    block = Block(np.random.default_rng(3), moment.who.take(row), WORLD)
     block.now = moment.now.take(row)
     for day in range(AS_OF, AS_OF + FUTURE):
         block.pass_day(day)
