@@ -31,6 +31,8 @@ ProjectFile = Annotated[Path, typer.Argument(metavar="P", help="A retention.toml
 DataFolder = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Read the tables from here instead.")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+OneTarget = Annotated[str | None, typer.Option(help="Only this target.")]
 Customers = Annotated[int, typer.Option(min=1, help="How many customers.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
 CATALOGUE_PAGE = Path(__file__).parent / "docs" / "features.md"
@@ -89,9 +91,9 @@ def simulate(
 
 
 @app.command(epilog="Example: retention check examples/telco.toml --data ../shared/data")
-def check(project: ProjectFile, data: DataFolder = None) -> None:
-    """Read and check the tables; one line for each thing that is wrong."""
-    _check(load_project(project, data))
+def check(project: ProjectFile, as_json: AsJson = False, data: DataFolder = None) -> None:
+    """Read and check the tables, and say what they are ready for; also as a page."""
+    _readiness((_stage if as_json else _check)(load_project(project, data)), as_json=as_json)
 
 
 @app.command(epilog="Example: retention build demo")
@@ -102,10 +104,7 @@ def build(project: ProjectFile, data: DataFolder = None) -> None:
 
 @app.command(epilog="Example: retention train demo --target churn --json")
 def train(
-    project: ProjectFile,
-    target: Annotated[str | None, typer.Option(help="Only this target.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
-    data: DataFolder = None,
+    project: ProjectFile, target: OneTarget = None, as_json: AsJson = False, data: DataFolder = None
 ) -> None:
     """Learn each target, prove it on later time, and promote what passes the gate."""
     read = load_project(project, data).with_targets()
@@ -213,6 +212,22 @@ def _check(project: Project) -> "Staged":
     return staged
 
 
+def _readiness(staged: "Staged", *, as_json: bool) -> None:
+    """Print what the tables are ready for, and write it as a page."""
+    from serving.readiness_page import write_page
+    from training.readiness_report import readiness, shown
+
+    with redirect_stdout(sys.stderr), progress_bar("Judging") as say:
+        report = readiness(staged, say)
+    page = write_page(report, staged.project.outputs)
+    if as_json:
+        _say(json.dumps(report, indent=1))
+    else:
+        for columns, rows in shown(report):
+            print_table(columns, rows)
+        _say(f"the report is a page too: {page}")
+
+
 def _build(staged: "Staged") -> None:
     """Build the frame of each target, and print its size."""
     from features.frames import frame
@@ -226,7 +241,6 @@ def _build(staged: "Staged") -> None:
 
 def _train(staged: "Staged", names: Iterable[str], *, as_json: bool = False) -> None:
     """Train targets, and print the reports; what a library prints goes to stderr."""
-    from training.guard_check import GUARD_COLUMNS
     from training.summary import SUMMARY_COLUMNS, summary_row
     from training.train import train as learn
 
@@ -235,19 +249,14 @@ def _train(staged: "Staged", names: Iterable[str], *, as_json: bool = False) -> 
         with redirect_stdout(sys.stderr), progress_bar("Training") as say:
             found = {n: learn(project, staged, n, registry=registry, progress=say) for n in names}
     except LeakError as error:
-        rows = [dict(zip(GUARD_COLUMNS, row, strict=True)) for row in error.rows]
-        if as_json:
-            _say(json.dumps({"guard": rows}, indent=1))
-        else:
-            print_table(GUARD_COLUMNS, error.rows)
+        if not as_json:
+            print_table(LeakError.COLUMNS, error.rows)
         raise
     reports = {name: report.as_json() for name, report in found.items()}
     if as_json:
         _say(json.dumps({"targets": reports}, indent=1))
     else:
-        print_table(
-            SUMMARY_COLUMNS, (summary_row(name, report) for name, report in reports.items())
-        )
+        print_table(SUMMARY_COLUMNS, (summary_row(*one) for one in reports.items()))
         _say(*(f"{name}: {report['reason']}" for name, report in reports.items()))
 
 
@@ -260,8 +269,7 @@ def _score(staged: "Staged", as_of: datetime | None = None, csv: Path | None = N
 
     if csv:
         check_writable(csv)  # before long work
-    project = staged.project
-    registry = _registry(project)
+    project, registry = staged.project, _registry(staged.project)
     store = Store.for_project(project, _settings(project).store_url)
     with closing(store), progress_bar("Scoring") as say:
         store.migrate()
@@ -287,9 +295,8 @@ def _settings(project: Project, **given: Any) -> "Settings":
     try:
         return Settings(project=project.path, **given)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        said = fault["msg"].removeprefix("Value error, ")
-        raise RetentionError(f"setting {fault['loc'][0]}: {said}") from None
+        loc, said = (error.errors(include_url=False)[0][part] for part in ("loc", "msg"))
+        raise RetentionError(f"setting {loc[0]}: {said.removeprefix('Value error, ')}") from None
 
 
 if __name__ == "__main__":

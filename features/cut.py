@@ -1,4 +1,4 @@
-"""Staged tables as they were known to one moment per customer, to be built from again."""
+"""Parts of staged tables: of some customers, or as they were known at one moment of each."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -42,4 +42,26 @@ def cut(staged: Staged, pairs: pd.DataFrame, folder: Path) -> Staged:
                 f" WHERE {' AND '.join(known) or 'TRUE'}) TO {literal(tables[name])}"
                 " (FORMAT parquet)"
             )
+    return replace(staged, tables=tables)
+
+
+def thin(staged: Staged, nth: int, folder: Path) -> Staged:
+    """The tables with one customer in `nth`, whole, chosen by a hash of the id.
+
+    Parameters
+    ----------
+    staged : Staged
+    nth : int
+    folder : Path
+        Where the smaller tables are written.
+    """
+    tables = dict(staged.tables)
+    with connect() as con:
+        for name, path in staged.tables.items():
+            if TABLES[name].has_customer:
+                tables[name] = folder / f"{name}.parquet"
+                con.execute(
+                    f"COPY (FROM read_parquet({literal(path)}) WHERE hash(customer_id) % {nth} = 0)"
+                    f" TO {literal(tables[name])} (FORMAT parquet)"
+                )
     return replace(staged, tables=tables)

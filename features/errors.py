@@ -61,8 +61,10 @@ class UnfitDataError(RetentionError):
 class LeakError(RetentionError):
     """A column or row of a training holds what could not have been known; says which and why.
 
-    `rows` are all checks of the leak guard: target, check, state, proof.
+    `rows` are all checks of the leak guard, under `COLUMNS`.
     """
+
+    COLUMNS = ("target", "check", "state", "proof")
 
     def __init__(self, message: str, rows: Iterable[tuple[str, ...]] = ()) -> None:
         super().__init__(message)

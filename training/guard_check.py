@@ -7,7 +7,6 @@ from typing import Any, Literal
 from features.errors import LeakError
 
 State = Literal["passed", "warning", "failed", "skipped"]
-GUARD_COLUMNS = ("target", "check", "state", "proof")
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def stop_if_failed(target: str, checks: Sequence[Check]) -> None:
     ------
     LeakError
         One sentence with the proof of every check that failed; `rows` are all checks under
-        `GUARD_COLUMNS`.
+        `LeakError.COLUMNS`.
     """
     failed = [check.proof for check in checks if check.state == "failed"]
     if failed:

@@ -71,26 +71,17 @@ def findings(staged: Staged, target: Target, outcomes: pd.DataFrame) -> list[Fin
 def outcomes_of(data: Dataset, known_before: datetime | None) -> pd.DataFrame:
     """What is known of each customer's outcome at the end, by `customer_id`.
 
-    `ever` is 1 where the event was seen, `now` where it was at the newest date whose answer is
-    known, else 0; `cohort` is the month in which the customer was first eligible.
+    Only dates whose answer is known count: before, nobody has come back and nothing was bought.
+    `ever` is 1 where the event was seen at one of them, `now` where it was at the newest, else 0;
+    `cohort` is the month in which the customer was first eligible.
     """
-    rows, y = data.labelled(None, known_before)
+    dates = None if known_before is None else data.mature(known_before)
+    rows, y = data.labelled(dates, known_before)
     keys = data.keys.iloc[rows]
-    is_known = np.ones(len(rows), dtype=bool)
-    if known_before is not None:
-        is_known = keys["as_of"].isin(data.mature(known_before)).to_numpy()
-    frame = pd.DataFrame(
-        {
-            "customer_id": keys["customer_id"].to_numpy(),
-            "as_of": keys["as_of"].to_numpy(),
-            "ever": y,
-            "now": np.where(is_known, y, np.nan),
-        }
-    )
+    frame = pd.DataFrame({"customer_id": keys["customer_id"], "as_of": keys["as_of"], "y": y})
     grouped = frame.sort_values("as_of", kind="stable").groupby("customer_id")
-    found = grouped.agg(as_of=("as_of", "min"), ever=("ever", "max"), now=("now", "last"))
-    cohort = found["as_of"].dt.strftime("%Y-%m").fillna("")
-    return found.assign(cohort=cohort, now=found["now"].fillna(found["ever"]))
+    found = grouped.agg(as_of=("as_of", "min"), ever=("y", "max"), now=("y", "last"))
+    return found.assign(cohort=found["as_of"].dt.strftime("%Y-%m").fillna(""))
 
 
 def _faults(
