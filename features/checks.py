@@ -92,7 +92,11 @@ SAYS: Mapping[str, str] = {
     "malformed": "without the header's number of values",
     "repeats": "exactly like another row, kept (deduplicate = true drops them)",
     "empty": "left",
+    "low_days": "none of which is after the 12th of a month: day and month may be swapped",
+    "enormous": "more than 1,000 times what 95 % of the rows stay below",
+    "no_currency": "without a currency where others have one",
 }
+KEPT = ("repeats", "low_days", "enormous", "no_currency")  # rows that are used all the same
 
 
 @dataclass(frozen=True)
@@ -179,6 +183,7 @@ def finding(
     values: Sequence[str] = (),
     share: float | None = None,
     limit: float = 0.0,
+    hint: str = "",
 ) -> Finding:
     """The finding of a fault `column: code`, in one line.
 
@@ -190,6 +195,8 @@ def finding(
         What came in place of a value that could be read.
     share : float or None
         Of the table's rows that are bad; given when it exceeds `limit`, and then an error.
+    hint : str
+        What may explain it.
     """
     column, _, code = fault.rpartition(": ")
     says = SAYS[code]
@@ -199,17 +206,18 @@ def finding(
         says += " that is not marked is_return"
     came = f" ({', '.join(repr(value) for value in values)})" if values else ""
     shown = f", e.g. {', '.join(examples)}" if examples else ""
+    why = f" ({hint})" if hint else ""
     level: Level = "warning" if share is None else "error"
     where = f"{table}.{column}" if column else table
     rows = "row" if count == 1 else "rows"
     effect = _effect(table, code, share, limit)
-    text = f"{level}: {where}: {count} {rows} {says}{came}{shown}; {effect}"
+    text = f"{level}: {where}: {count} {rows} {says}{came}{shown}{why}; {effect}"
     return Finding(level, table, column, code, count, tuple(examples), text)
 
 
 def _effect(table: str, code: str, share: float | None, limit: float) -> str:
     """What a fault blocks."""
-    if code == "repeats":
+    if code in KEPT:
         return f"counted in {BLOCKS[table]}"
     if code == "empty":
         return f"blocks {BLOCKS[table]}" if share is not None else f"no {BLOCKS[table]}"

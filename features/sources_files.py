@@ -9,7 +9,7 @@ from features.errors import SourceError
 from features.project import Project, Source
 from features.sources_landed import Landing, key_of
 from features.sources_raw import Landed, Unit, columns_of, first_sentence, literal
-from features.sources_text import TEXT_SUFFIXES, parse_text
+from features.sources_text import TEXT_SUFFIXES, check_whole, parse_text
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 READABLE = PARQUET_SUFFIXES + TEXT_SUFFIXES
@@ -55,7 +55,10 @@ def land_files(
     source = project.sources[table][position]
     files = find_files(project, table, source.file or "")
     try:
-        units = tuple(_land(con, source, file, landing) for file in files)
+        try:
+            units = tuple(_land(con, source, file, landing) for file in files)
+        except SourceError as error:
+            raise SourceError(f"sources.{table}: {error}") from error
         columns = _columns(con, table, source, units)
     except (Error, OSError, EOFError) as error:
         what = first_sentence(error) if isinstance(error, Error) else str(error)
@@ -72,6 +75,7 @@ def _land(con: DuckDBPyConnection, source: Source, file: Path, landing: Landing)
     rejects = landing.rejects(key)
 
     def parse(path: Path) -> dict[str, Any]:
+        check_whole(file)
         lines = parse_text(con, source, file, path, f"rejects_{key}")
         con.execute(f"COPY ({lines}) TO {literal(rejects)} (FORMAT parquet)")
         return {"file": file.name}

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -21,6 +22,24 @@ def _open_text(file: Path, encoding: str) -> TextIO:
     if file.name.lower().endswith(".gz"):
         return gzip.open(file, "rt", encoding=encoding, newline="")
     return file.open(encoding=encoding, newline="")
+
+
+def check_whole(file: Path) -> None:
+    """Read a compressed file to its end, since DuckDB takes one that was cut off for whole.
+
+    Raises
+    ------
+    SourceError
+        When its end is missing or damaged.
+    """
+    if not file.name.lower().endswith(".gz"):
+        return
+    try:
+        with gzip.open(file) as content:
+            while content.read(1 << 20):
+                pass
+    except (EOFError, OSError, zlib.error) as error:
+        raise SourceError(f"cannot read {file.name}: {str(error).lower()}") from error
 
 
 def first_line(file: Path) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from features.checks import Finding, finding
 from features.sources_raw import literals, quote
+from features.staging_looks import hints
 from features.staging_table import StagingTable
 
 EXAMPLES = 3
@@ -21,8 +22,18 @@ def faults(table: StagingTable) -> list[Finding]:
     share = bad / looked_at if looked_at and bad / looked_at > limit else None
     if not bad:
         return []
+    why = hints(table)
     found = [
-        finding(table.name, fault, n, examples, values=_distinct(values), share=share, limit=limit)
+        finding(
+            table.name,
+            fault,
+            n,
+            examples,
+            values=_distinct(values),
+            share=share,
+            limit=limit,
+            hint=why.get(fault, ""),
+        )
         for fault, n, examples, values in _grouped(table)
     ]
     if table.rejected:

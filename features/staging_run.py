@@ -21,6 +21,7 @@ from features.sources_raw import Landed, literal, show
 from features.sources_sql import guess_types
 from features.sources_types import Reading
 from features.staged import FORMAT, Staged, as_json, place_of
+from features.staging_looks import looks
 from features.staging_memory import KNOWN_CUSTOMERS, Before, Memory, Published, can_continue
 from features.staging_report import faults, rejected_lines, repeated, repeats
 from features.staging_table import StagingTable
@@ -56,13 +57,14 @@ class Run:
         for name, table in self.tables.items():
             self.say(f"writing {name}")
             written[name] = write_table(table, folder / name, known_until)
+            findings += looks(table, [str(folder / name / part) for part in written[name].parts])
             if can_continue(self.con, name, self.landed[name]):
                 write_held(table, folder / "held" / f"{name}.parquet")
                 memories[name] = asdict(self._memory(table, written[name]))
         if "customers" in self.tables:
             known = literal(folder / "held" / KNOWN_CUSTOMERS)
             self.con.execute(f"COPY known_customers TO {known} (FORMAT parquet)")
-        staged = self._account(written, findings, known_until)
+        staged = self._account(written, tuple(findings), known_until)
         saved = json.dumps(as_json(staged) | {"memory": memories}, indent=1)
         (folder / "staged.json").write_text(saved, encoding="utf-8")
         return staged
@@ -155,7 +157,7 @@ class Run:
         ).fetchone()
         return lost is None or lost[0] > 0
 
-    def _check(self, folder: Path, known_until: datetime | None) -> tuple[Finding, ...]:
+    def _check(self, folder: Path, known_until: datetime | None) -> list[Finding]:
         """All findings; errors stop, with the bad rows in the quarantine folder."""
         needed = needed_tables(self.project)
         findings: list[Finding] = []
@@ -171,7 +173,7 @@ class Run:
         shutil.copytree(folder, shown)
         lines = [one.text for one in findings]
         _stop([one.text for one in findings if one.level == "error"], lines)
-        return tuple(findings)
+        return findings
 
     def _memory(self, table: StagingTable, written: Written) -> Memory:
         return Memory(
