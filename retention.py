@@ -108,9 +108,8 @@ def train(
 ) -> None:
     """Learn each target, prove it on later time, and promote what passes the gate."""
     read = load_project(project, data).with_targets()
-    if target is not None:
-        read.target(target)  # an unknown one stops here, before long work
-    _train(_stage(read), [target] if target else read.targets, as_json=as_json)
+    names = {target: read.target(target)} if target else read.targets  # an unknown one stops here
+    _train(_stage(read), names, as_json=as_json)
 
 
 @app.command(epilog="Example: retention score demo --as-of 2026-10-01 --csv list.csv")
@@ -141,9 +140,8 @@ def serve(
     data: DataFolder = None,
 ) -> None:
     """Serve the scores over HTTP, with the list as a page at /."""
-    settings = _settings(
-        load_project(project, data).with_targets(), data=data, host=host, port=port
-    )
+    read = load_project(project, data).with_targets()
+    settings = _settings(read, data=data, host=host, port=port)
     from serving.listen import listen  # reads the environment, which is checked by now
 
     listen(settings, lambda address: _say(f"the list is at {address}; Ctrl-C stops it"))
@@ -218,8 +216,7 @@ def _readiness(staged: "Staged", *, as_json: bool) -> None:
     from training.readiness_report import readiness, shown
 
     with redirect_stdout(sys.stderr), progress_bar("Judging") as say:
-        report = readiness(staged, say)
-    page = write_page(report, staged.project.outputs)
+        page = write_page(report := readiness(staged, say), staged.project.outputs)
     if as_json:
         _say(json.dumps(report, indent=1))
     else:
@@ -233,9 +230,8 @@ def _build(staged: "Staged") -> None:
     from features.frames import frame
     from features.summary import FRAME_COLUMNS, frame_row
 
-    targets = staged.project.targets
     with progress_bar("Building features") as say:
-        rows = [frame_row(name, frame(staged, name, progress=say)) for name in targets]
+        rows = [frame_row(n, frame(staged, n, progress=say)) for n in staged.project.targets]
     print_table(FRAME_COLUMNS, rows)
 
 
@@ -295,8 +291,9 @@ def _settings(project: Project, **given: Any) -> "Settings":
     try:
         return Settings(project=project.path, **given)
     except ValidationError as error:
-        loc, said = (error.errors(include_url=False)[0][part] for part in ("loc", "msg"))
-        raise RetentionError(f"setting {loc[0]}: {said.removeprefix('Value error, ')}") from None
+        fault = error.errors(include_url=False)[0]
+        said = fault["msg"].removeprefix("Value error, ")
+        raise RetentionError(f"setting {fault['loc'][0]}: {said}") from None
 
 
 if __name__ == "__main__":
