@@ -18,14 +18,14 @@ def profile_state(
 ) -> Columns:
     """The version of each customer that was known: text columns, attributes, objection."""
     rows = history_frame(tables, "customers", codes, ["customer_id"])
-    columns = dict(zip(_WHO, _WHO, strict=True)) | {c: attribute_key(c) for c in attributes}
+    columns = {name: name for name in _WHO} | {attribute_key(c): c for c in attributes}
     versions = Versions.of(rows, rows["code"].to_numpy(), grid.as_of)
     row, start, stop = versions.spans()
     span, moment = expand(start, stop)
     at = pairs.find(rows["code"].to_numpy()[row][span], moment)
     span, at = span[at >= 0], at[at >= 0]
     state: Columns = {}
-    for column, key in columns.items():
+    for key, column in columns.items():
         values = rows[column].to_numpy() if column in rows else np.full(len(rows), None, object)
         state[key] = _place(values[row][span], at, len(pairs))
     objected = rows["objected_at"] if "objected_at" in rows else pd.Series(pd.NaT, rows.index)

@@ -385,7 +385,7 @@ class TestRavenstack:
     ) -> None:
         """README: AUC 0.52; above 0.6 would be a leak."""
         staged = example("ravenstack_flags")
-        registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}")
+        registry = Registry(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "mlartifacts")
         report = train(staged.project, staged, "churn", registry=registry)
         assert report.grade in {"U", "C"}
         assert not report.promoted

@@ -1,7 +1,9 @@
 """The state beside the features: what eligibility and value read."""
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,11 @@ from oracle import View, last
 from random_company import Row, Rows, company, frames_of
 from test_oracle import grid_pairs, missing, project
 
-from features.build import build_from
+from features.build import build, build_from
 from features.built import Built
 from features.engine import tables_of
+from features.project import load_project
+from features.staging import stage
 
 DATES = [datetime(2023, 6, 1), datetime(2023, 8, 1, 6), datetime(2023, 12, 1)]
 START = datetime(2023, 1, 1)
@@ -144,3 +148,24 @@ def test_no_pairs_give_every_column_and_no_rows() -> None:
     assert len(none) == 0
     assert list(none.features.columns) == list(some.features.columns)
     assert list(none.state.columns) == list(some.state.columns)
+
+
+def test_a_column_of_customers_may_be_an_attribute_too(write_project: Callable[..., Path]) -> None:
+    toml = """
+name = "both"
+revenue_model = "consumption"
+[sources.customers]
+file = "customers.csv"
+static = ["country"]
+[sources.orders]
+file = "orders.csv"
+[targets.lapse]
+kind = "silence"
+"""
+    customers = "customer_id,occurred_at,country\nc1,2026-01-01,NL\n"
+    orders = "customer_id,occurred_at\nc1,2026-01-02\n"
+    staged = stage(load_project(write_project(toml, customers=customers, orders=orders)))
+    pairs = pd.DataFrame({"customer_id": ["c1"], "as_of": [pd.Timestamp("2026-02-01")]})
+    built = build(staged, pairs)
+    assert built.state["country"].tolist() == ["NL"]
+    assert built.features[["country", "attribute_country"]].to_numpy().tolist() == [["NL", "NL"]]
