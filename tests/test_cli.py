@@ -178,6 +178,18 @@ class TestMainJob:
         counts = {line[0]: [int(n.replace(",", "")) for n in line[1:]] for line in lines[1:6]}
         assert all(row[0] == sum(row[1:]) > 0 for row in counts.values())
 
+    def test_check_says_what_the_data_are_ready_for(self, ran: Ran) -> None:
+        done = retention("check", ran.folder, "--json")
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        assert report["targets"][0]["name"] == "churn"
+        assert list(report["rows"][0]) == ["Name", "step", "state", "column", "table", "details"]
+        page = next(ran.folder.rglob("readiness.html")).read_text(encoding="utf-8")
+        assert report["targets"][0]["details"] in page
+        printed = retention("check", ran.folder).stdout
+        assert report["targets"][0]["details"] in printed
+        assert [line for line in printed.splitlines() if line.startswith("usage ")] != []
+
     def test_build_prints_the_frames(self, ran: Ran) -> None:
         done = retention("build", ran.folder)
         assert done.returncode == 0, done.stderr
