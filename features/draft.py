@@ -4,7 +4,8 @@ from pathlib import Path
 
 from features.connection import connect
 from features.draft_look import LookedAt, look_at_folder
-from features.draft_rules import LABELS, Draft, customer_columns, sources_of, toml_value
+from features.draft_rules import LABELS, customer_columns, sources_of
+from features.draft_source import Draft, toml_value
 from features.errors import SourceError
 from features.tables import TABLES
 
@@ -44,6 +45,8 @@ def draft(folder: Path) -> str:
 
 
 def _why_not(file: LookedAt, customer: dict[str, str]) -> str:
+    if file.words & set(LABELS):
+        return "it tells who left, which is the answer"
     return "no column with a date" if file.name in customer else "no column that names a customer"
 
 

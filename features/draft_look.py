@@ -15,6 +15,14 @@ from features.sources_types import ISO_MOMENT, ISO_OFFSET
 SAMPLE = 50_000  # rows
 _ALMOST = 0.98  # share of values that must fit: a few misprints are for `check` to name
 _FEW = 12
+DATE_FORMATS = (
+    "%Y%m%d",
+    *(
+        f"{date}{time}"
+        for date in ("%d-%m-%Y", "%m-%d-%Y", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y")
+        for time in ("", " %H:%M", " %H:%M:%S")
+    ),
+)
 _PART = re.compile(r"^([^.]+[-_])0\d+(\..+)$")  # usage-00001.parquet
 
 
@@ -28,7 +36,7 @@ class Look:
     distinct: int
     numbers: int
     dates: int
-    compact_dates: int  # yyyymmdd
+    formatted: tuple[int, ...]  # dates, for each of DATE_FORMATS
     values: tuple[str, ...]  # all of them when there are few
 
     @cached_property
@@ -37,14 +45,28 @@ class Look:
         return words_of(self.name)
 
     @property
-    def is_date(self) -> bool:
-        """Whether it holds ISO dates or times."""
-        return self._mostly(self.dates)
+    def date_format(self) -> str | None:
+        """How its dates are written, where that is not ISO; the first of two that fit alike."""
+        if self._mostly(self.dates) or not self._mostly(max(self.formatted)):
+            return None
+        return DATE_FORMATS[self.formatted.index(max(self.formatted))]
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether its dates could as well have day and month the other way round."""
+        return self.date_format is not None and self.formatted.count(max(self.formatted)) > 1
 
     @property
     def is_compact_date(self) -> bool:
-        """Whether it holds dates such as 19970131."""
-        return self._mostly(self.compact_dates)
+        """Whether it holds dates such as 19970131, which may be numbers."""
+        return self.date_format == DATE_FORMATS[0]
+
+    @property
+    def is_date(self) -> bool:
+        """Whether it holds dates or times that are nothing else."""
+        return self._mostly(self.dates) or (
+            self.date_format is not None and not self.is_compact_date
+        )
 
     @property
     def is_number(self) -> bool:
@@ -152,12 +174,15 @@ def _columns(con: DuckDBPyConnection, rows: str, names: list[str]) -> tuple[Look
     tallies = []
     for name in names:
         value = f"nullif(trim({quote(name)}::VARCHAR), '')"
-        compact = f"regexp_full_match({value}, '(19|20)[0-9]{{6}}')"
+        formatted = ", ".join(
+            f"count(try_strptime({value}, '{one}')) FILTER (length({value}) > 7)"
+            for one in DATE_FORMATS
+        )
         tallies.append(
             f"{{'filled': count({value}), 'distinct': count(DISTINCT {value}),"
             f" 'numbers': count(TRY_CAST({value} AS DOUBLE)),"
             f" 'dates': count_if(regexp_full_match({value}, '{ISO_MOMENT}({ISO_OFFSET})?')),"
-            f" 'compact': count_if({compact} AND try_strptime({value}, '%Y%m%d') IS NOT NULL),"
+            f" 'formatted': [{formatted}],"
             f" 'values': list_sort(list(DISTINCT {value}))[:{_FEW + 1}]}}"
         )
     row = con.execute(
@@ -172,7 +197,7 @@ def _columns(con: DuckDBPyConnection, rows: str, names: list[str]) -> tuple[Look
             tally["distinct"],
             tally["numbers"],
             tally["dates"],
-            tally["compact"],
+            tuple(tally["formatted"]),
             tuple(tally["values"] or ()) if tally["distinct"] <= _FEW else (),
         )
         for name, tally in zip(names, found, strict=True)

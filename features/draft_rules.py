@@ -1,10 +1,9 @@
 """What a file may be: one rule per canonical table, by names of columns and by their values."""
 
-import json
 from collections import Counter
-from dataclasses import dataclass, field
 
 from features.draft_look import Look, LookedAt
+from features.draft_source import Draft
 from features.tables import TABLES
 
 _ENTITIES = ("customer", "student", "member", "user", "client", "account", "loyalty", "subscriber")
@@ -31,41 +30,6 @@ _KINDS_OF_FILE = {
     "invoices": ("invoice", "bill"),
     "touches": ("touch", "campaign", "call", "email"),
 }
-
-
-@dataclass
-class Draft:
-    """One source being drafted: its lines of TOML, and what is not sure about it."""
-
-    table: str
-    file: LookedAt
-    columns: dict[str, str] = field(default_factory=dict)
-    constants: dict[str, str | int] = field(default_factory=dict)
-    expressions: dict[str, str] = field(default_factory=dict)
-    settings: dict[str, object] = field(default_factory=dict)
-    doubts: list[str] = field(default_factory=list)
-
-    def text(self) -> str:
-        """The source as TOML."""
-        lines = [f"# guess: {doubt}" for doubt in self.doubts]
-        lines += [f"[[sources.{self.table}]]", f"file = {toml_value(self.file.name)}"]
-        if self.file.delimiter:
-            lines.append(f"delimiter = {toml_value(self.file.delimiter)}")
-        lines += [f"{key} = {toml_value(value)}" for key, value in self.settings.items()]
-        for name in ("columns", "constants", "expressions"):
-            values: dict[str, object] = getattr(self, name)
-            lines += [f"{name}.{key} = {toml_value(value)}" for key, value in values.items()]
-        used = set(self.columns.values()) | set(TABLES[self.table].names)
-        text = " ".join(map(str, [*self.expressions.values(), *self.settings.values()]))
-        unused = [c.name for c in self.file.columns if c.name not in used and c.name not in text]
-        if unused:
-            lines.append(f"# not mapped: {', '.join(unused)}")
-        return "\n".join(lines)
-
-
-def toml_value(value: object) -> str:
-    """A TOML value; JSON writes texts, numbers, flags and lists the same way."""
-    return json.dumps(value, ensure_ascii=False)
 
 
 def customer_columns(files: list[LookedAt]) -> dict[str, str]:
@@ -99,10 +63,14 @@ def _moment(file: LookedAt, source: Draft, wanted: str, words: tuple[str, ...] =
     dates = [c for c in file.columns if c.is_date or c.is_compact_date]
     if words:
         dates = [c for c in dates if c.words & set(words)]
+    how = source.settings.get("date_format")
+    dates = [c for c in dates if how in {None, c.date_format}]
     if dates:
         source.columns[wanted] = dates[0].name
-        if dates[0].is_compact_date and not dates[0].is_date:
-            source.settings["date_format"] = "%Y%m%d"
+        if dates[0].date_format:
+            source.settings["date_format"] = dates[0].date_format
+        if dates[0].is_ambiguous:
+            source.doubts.append(f"{dates[0].name} may have day and month the other way round")
         if len(dates) > 1:
             others = ", ".join(c.name for c in dates[1:])
             source.doubts.append(f"{dates[0].name} is {wanted}; other dates are {others}")
@@ -164,8 +132,11 @@ def _purchase_log(file: LookedAt, who: dict[str, str]) -> list[Draft]:
         (c for c in file.columns if c.values and all(v.lower() in _DAYS for v in c.values)), None
     )
     source = Draft("subscriptions", file, columns=dict(who), settings={"shape": "periods"})
-    if plan is None or not _moment(file, source, "starts_at"):
+    ends = [c for c in file.columns if c.is_date and c.words & set(_ENDS)]
+    if plan is None or ends or not _moment(file, source, "starts_at"):
         return []
+    if "date_format" in source.settings:
+        return []  # a text, to which no days can be added
     cases = " ".join(f"WHEN '{value}' THEN {_DAYS[value.lower()]}" for value in plan.values)
     source.columns["plan_id"] = plan.name
     _identify(source, "subscription_id")
@@ -188,6 +159,7 @@ def _periods(file: LookedAt, who: dict[str, str]) -> list[Draft]:
         return []
     if not _moment(file, source, "ends_at", _ENDS):
         return []
+    source.columns |= _number(file, "unit_amount", ("mrr", "price", "fee"), who)
     plans = [c for c in file.find("plan", "card", "tier", "type") if c.values]
     if plans:
         source.columns["plan_id"] = plans[0].name
@@ -213,7 +185,8 @@ def _customers(file: LookedAt, who: dict[str, str]) -> list[Draft]:
             source.columns[wanted] = found[0].name
     used = {*source.columns.values()}
     static = [c.name for c in file.columns if c.values and c.name not in used and c.distinct > 1]
-    static = [name for name in static if not {"cancellation", "year", "month"} & _words(file, name)]
+    left_out = {"cancellation", "year", "month", *LABELS}
+    static = [name for name in static if not left_out & _words(file, name)]
     if static:
         source.settings["static"] = static
         source.doubts.append("drop what changes later, or was written because the customer left")
@@ -289,7 +262,10 @@ def _usage(file: LookedAt, who: dict[str, str]) -> list[Draft]:
     source = Draft("usage", file, columns=who | _number(file, "quantity", _QUANTITIES, who))
     if file.column("as_of") or not _moment(file, source, "occurred_at"):
         return []  # a row per as-of is a table of features or answers, not of use
+    if file.words & set(LABELS):
+        return []  # who left is the answer, not a use
     events = [c for c in file.find("event", "action", "activity") if not c.is_number]
+    events = [c for c in events if "id" not in c.words]
     if events:
         source.columns["event"] = events[0].name
     else:

@@ -129,3 +129,37 @@ class TestSmallFolders:
     def test_no_folder(self, tmp_path: Path) -> None:
         with pytest.raises(SourceError, match="no such folder"):
             draft(tmp_path / "none")
+
+
+def test_dates_that_are_not_iso_make_a_history_of_subscriptions(
+    shared: Path, tmp_path: Path
+) -> None:
+    """A file of 500 accounts with a flag of who left is no snapshot when it has a date."""
+    result = drafted(shared / "data" / "ravenstack_saas", tmp_path)
+    used = {name: count.used for name, count in result.counts.items()}
+    assert used == {"customers": 500, "subscriptions": 5000, "tickets": 2000}
+    (periods,) = result.project.sources["subscriptions"]
+    assert (periods.columns["starts_at"], periods.columns["ends_at"]) == ("start_date", "end_date")
+    assert periods.date_format == "%d-%m-%Y"
+    (accounts,) = result.project.sources["customers"]
+    assert "churn_flag" not in accounts.static
+    assert [str(day.date()) for day in result.periods["tickets"]] == ["2023-01-02", "2024-12-31"]
+
+
+@pytest.mark.parametrize(
+    ("days", "written", "doubt"),
+    [
+        (["13/02/2024", "01/12/2024"], "%d/%m/%Y", False),
+        (["02/13/2024", "12/01/2024"], "%m/%d/%Y", False),
+        (["02/03/2024", "12/01/2024"], "%d/%m/%Y", True),
+        (["13.02.2024 10:00", "01.12.2024 11:30"], "%d.%m.%Y %H:%M", False),
+        (["20240213", "20241201"], "%Y%m%d", False),
+    ],
+)
+def test_how_dates_are_written(tmp_path: Path, days: list[str], written: str, doubt: bool) -> None:
+    rows = "".join(f"c1,{day},3\n" for day in days)
+    (tmp_path / "orders.csv").write_text(f"customer_id,day,amount\n{rows}", encoding="utf-8")
+    text = draft(tmp_path)
+    assert f'date_format = "{written}"' in text
+    assert ("day may have day and month the other way round" in text) == doubt
+    assert stage(loaded(text, tmp_path, tmp_path)).counts["orders"].used == 2
