@@ -10,6 +10,7 @@ import pytest
 from features.project import load_project
 from features.tables import PAYMENT_STATUSES, SUBSCRIPTION_STATUSES, TABLES, TICKET_CHANGES
 from simulation.company import BLOCK, simulate
+from simulation.workers import WORTH
 
 TYPES = {
     "string": pa.string(),
@@ -158,6 +159,20 @@ class TestSeed:
         assert len(small)
 
 
+def test_the_number_of_processes_changes_nothing(tmp_path: Path) -> None:
+    for workers in (1, 2):
+        out = tmp_path / str(workers)
+        simulate(out, customers=WORTH * BLOCK, months=1, seed=2, workers=workers, usage_rate=0.1)
+    assert content(tmp_path / "1") == content(tmp_path / "2")
+
+
+def test_the_rate_of_use_changes_use_alone(tmp_path: Path, few: Path) -> None:
+    simulate(tmp_path, customers=60, months=9, seed=11, usage_rate=0.25)
+    assert 0.2 < len(frame(tmp_path, "usage")) / len(frame(few, "usage")) < 0.3
+    for name in ("subscriptions", "tickets", "truth"):
+        pd.testing.assert_frame_equal(frame(tmp_path, name), frame(few, name))
+
+
 def test_a_smaller_company_replaces_a_larger_one(tmp_path: Path) -> None:
     simulate(tmp_path, customers=BLOCK + 1, months=2, seed=1)
     assert len(files(tmp_path, "usage")) == 2
@@ -181,6 +196,9 @@ def test_progress_gets_one_line_per_block(tmp_path: Path) -> None:
         ({"customers": 0}, "customers must be from 1 to 9999999; got 0"),
         ({"months": 0}, "months must be from 1 to 240; got 0"),
         ({"seed": -1}, "seed must be from 0 to"),
+        ({"usage_rate": -0.5}, "usage_rate must be from 0 to 100; got -0.5"),
+        ({"model": "gym"}, "model must be one of subscription, membership, .*; got 'gym'"),
+        ({"preset": "small"}, "preset must be one of reference; got 'small'"),
     ],
 )
 def test_a_number_out_of_range_is_refused(tmp_path: Path, settings, text: str) -> None:
