@@ -23,13 +23,16 @@ _MOMENT = r"""moment(x) AS CASE
 # The same as a text; what cannot be read stays as it came, so that staging can say which it is.
 _UTC = """utc(x) AS coalesce(
   strftime(moment(x) AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ'), nullif(trim(x::VARCHAR), ''))"""
-# Minor units as an exact decimal of the currency, as a text for the same reason.
-_MONEY = f"""money(x, currency) AS CASE
+_FACTOR = f"""CASE WHEN upper(currency) IN ({_listed(NO_DECIMALS)}) THEN 1.000::DECIMAL(4, 3)
+  WHEN upper(currency) IN ({_listed(THREE_DECIMALS)}) THEN 0.001::DECIMAL(4, 3)
+  ELSE 0.010::DECIMAL(4, 3) END"""
+# Minor units as an exact decimal of the currency, as a text for the same reason. Nearly all are
+# whole numbers that fit 64 bits, which are fifty times faster than 128.
+_MONEY = rf"""money(x, currency) AS CASE
+  WHEN regexp_full_match(x::VARCHAR, '-?\d{{1,11}}')
+    THEN (TRY_CAST(x::VARCHAR AS DECIMAL(14, 3)) * {_FACTOR})::VARCHAR
   WHEN TRY_CAST(x::VARCHAR AS DECIMAL(28, 6)) IS NULL THEN nullif(trim(x::VARCHAR), '')
-  ELSE (TRY_CAST(x::VARCHAR AS DECIMAL(28, 6)) * CASE
-    WHEN upper(currency) IN ({_listed(NO_DECIMALS)}) THEN 1.000::DECIMAL(4, 3)
-    WHEN upper(currency) IN ({_listed(THREE_DECIMALS)}) THEN 0.001::DECIMAL(4, 3)
-    ELSE 0.010::DECIMAL(4, 3) END)::VARCHAR END"""
+  ELSE (TRY_CAST(x::VARCHAR AS DECIMAL(28, 6)) * {_FACTOR})::VARCHAR END"""
 _FLAG = "flag(x) AS lower(trim(x::VARCHAR)) IN ('true', 't', 'yes', 'y', '1')"
 # A value inside JSON as a text; unlike the arrow it needs no parentheses.
 _PICK = "pick(x, path) AS json_extract_string(x, path)"

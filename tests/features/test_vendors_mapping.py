@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from features.connection import connect
 from features.errors import ProjectError, SourceError
 from features.project import load_project
+from features.sources_macros import define_macros
 from features.staging import Staged, stage
 from features.vendors import vendors
 
@@ -255,3 +258,39 @@ def test_the_mapping_of_the_documents_stages(
     ]
     assert rows(staged, "customers", "customer_id") == [["K-7"], ["K-8"]]
     assert all(source in page for source in (f"`{name}`" for name in vendors()))
+
+
+@pytest.mark.parametrize(
+    ("came", "currency", "decimal"),
+    [
+        ("1234", "usd", "12.34"),
+        ("-5", "eur", "-0.05"),
+        ("1234", "Jpy", "1234"),
+        ("1234", "bhd", "1.234"),
+        ("12.345", "usd", "0.12345"),
+        ("999999999999999", "vnd", "999999999999999"),
+        ("1234", None, "12.34"),
+    ],
+)
+def test_money_is_exact(came: str, currency: str | None, decimal: str) -> None:
+    with connect() as con:
+        define_macros(con)
+        row = con.execute("SELECT money(?, ?)", [came, currency]).fetchone()
+    assert Decimal(row[0]) == Decimal(decimal)
+
+
+@pytest.mark.parametrize(
+    "came",
+    [
+        "1704103200",
+        "1704103200000",
+        "2024-01-01T10:00:00Z",
+        "2024-01-01 11:00:00+01",
+        "2024-01-01 10:00",
+    ],
+)
+def test_times_are_utc(came: str) -> None:
+    with connect() as con:
+        define_macros(con)
+        row = con.execute("SELECT utc(?), utc('soon')", [came]).fetchone()
+    assert row == ("2024-01-01T10:00:00.000000Z", "soon")
