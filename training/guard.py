@@ -127,8 +127,8 @@ def check_score(auc: float | None, plausible: float | None) -> Check:
 
 
 def _training_rows(data: Dataset, planned: Plan, data_end: datetime | None) -> tuple[Rows, Floats]:
-    """The newest rows that train in the back-test."""
+    """The newest rows that train in the back-test; all that have an answer where there is none."""
     if planned.origins:
         newest = planned.origins[-1]
         return data.newest(*data.labelled(newest.train, newest.at))
-    return data.parts()[0] if data_end is None else data.labelled([], data_end)
+    return data.parts()[0] if data_end is None else data.labelled(data.mature(data_end), data_end)
