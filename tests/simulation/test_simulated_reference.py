@@ -41,7 +41,7 @@ def read(folder: Path, name: str) -> pa.Table:
 
 
 def digest(table: pa.Table) -> str:
-    """A hash of names and values in their order; files, types of strings and chunks do not count."""
+    """A hash of names and values in their order, whatever files and chunks they are in."""
     found = hashlib.sha256()
     for name in sorted(table.column_names):
         column = table[name]
