@@ -20,6 +20,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 from ibis.backends.sql.compilers.pyspark import PySparkCompiler
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark import Broadcast, SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -204,8 +205,9 @@ def session(engine: str) -> SparkSession:
     for name, value in (_SETTINGS | _local_settings(engine)).items():
         builder = builder.config(name, value)
     try:
-        opened = builder.getOrCreate()
-    except PySparkException as error:
+        with _beside_pandas_3():
+            opened = builder.getOrCreate()
+    except (PySparkException, Py4JError) as error:
         first = str(error).splitlines()[0]
         raise EngineError(
             f"engine {engine!r} needs Java 17 and, if a cluster, one that answers: {first}"

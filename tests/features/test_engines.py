@@ -1,5 +1,7 @@
 """One feature code path, two engines: DuckDB and Spark give the same frames, value for value."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -267,6 +269,16 @@ class TestNames:
         monkeypatch.setattr(spark.SparkSession, "getActiveSession", lambda: None)
         with pytest.raises(EngineError, match="Java 17"):
             spark.session("local[2]")
+
+    def test_with_a_java_that_does_not_run(self, monkeypatch):
+        """In a process of its own: here Java runs already."""
+        monkeypatch.setenv("JAVA_HOME", "/nowhere")
+        code = "import features.spark; features.spark.session('local[1]')"
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=False, capture_output=True, text=True
+        )
+        *_, last = done.stderr.strip().splitlines()
+        assert last.startswith("features.errors.EngineError: engine 'local[1]' needs Java 17")
 
 
 def toml(name: str) -> str:
