@@ -92,6 +92,10 @@ def _check_origin(key: str, source: "Source", connections: Mapping[str, object])
         raise ValueError(f"{key}: inputs need a query that joins them")
     if source.query is not None and origin == "file":
         raise ValueError(f"{key}.query: is for inputs or a connection; got file")
+    if source.loaded_at is not None and source.connection is None:
+        raise ValueError(
+            f"{key}.loaded_at: is for a connection; files are read again when their content changed"
+        )
 
 
 def check_url(key: str, url: str) -> None:

@@ -1,6 +1,5 @@
 """Staging: every source read, mapped, checked and written as canonical Parquet, none lost."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from features.project import Project
 from features.sources_landed import Landing
 from features.staged import Staged, open_staged, place_of, signature
 from features.staging_memory import Published
-from features.staging_publish import publish, sweep
+from features.staging_publish import alone, publish
 from features.staging_run import Run
 
 __all__ = ["Staged", "open_staged", "signature", "stage"]
@@ -41,20 +40,22 @@ def stage(project: Project, *, progress: Progress | None = None, afresh: bool = 
         `limits.quarantine_share` allows; the bad rows are in the quarantine folder then, and
         the tables staged before stay as they were.
     """
+    with alone(project.outputs):
+        return _stage(project, progress or _quiet, afresh=afresh)
+
+
+def _stage(project: Project, say: Progress, *, afresh: bool) -> Staged:
     outputs = project.outputs
-    outputs.mkdir(parents=True, exist_ok=True)
-    sweep(outputs)
     if afresh:
         shutil.rmtree(outputs / "landed", ignore_errors=True)
     landing = Landing(outputs / "landed")
     published = None if afresh else Published.read(place_of(project), signature(project))
-    scratch = Path(tempfile.mkdtemp(prefix=f".staging-{os.getpid()}-", dir=outputs))
+    scratch = Path(tempfile.mkdtemp(prefix=".staging-", dir=outputs))
     try:
         with connect() as con:
             con.execute(f"SET memory_limit = '{MEMORY}'")
             con.execute(f"SET temp_directory = '{scratch / 'spill'}'")
-            run = Run(con, project, landing, published, progress or _quiet)
-            staged = run.stage(scratch / "staged")
+            staged = Run(con, project, landing, published, say).stage(scratch / "staged")
         publish(scratch / "staged", place_of(project))
     except BaseException:
         landing.undo()

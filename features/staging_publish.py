@@ -1,8 +1,10 @@
 """A complete folder in the place of the old one, at once, and the sweeping up after killed runs."""
 
-import os
+import fcntl
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -24,20 +26,15 @@ def publish(new: Path, place: Path) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def sweep(outputs: Path) -> None:
-    """Remove the work folders of runs that are no more."""
-    for folder in outputs.glob(".staging-*"):
-        _, _, rest = folder.name.partition("-")
-        process = rest.partition("-")[0]
-        if not process.isdigit() or not _runs(int(process)):
+@contextmanager
+def alone(outputs: Path) -> Iterator[None]:
+    """Wait for other runs of the same project, and remove what killed ones left behind.
+
+    The operating system holds the lock and gives it back when its process ends, however it ends.
+    """
+    outputs.mkdir(parents=True, exist_ok=True)
+    with (outputs / ".staging.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for folder in outputs.glob(".staging-*"):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _runs(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+        yield

@@ -239,6 +239,8 @@ class TestSecrets:
         (("relation = \"orders\"", "relation = \"orders\"\nfile = \"a.csv\""),
          "got file and connection"),
         (("loaded_at", "loadedat"), "no such setting"),
+        (("connection = \"shop\"\nrelation = \"orders\"", "file = \"orders.csv\""),
+         "loaded_at: is for a connection; files are read again when their content changed"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line(write_project: Write, change: tuple[str, str], says: str) -> None:
