@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from simulation.hazards import PAUSE_DAYS
 from simulation.kinds import add_months
 from simulation.models import Model
 from simulation.paying import GRACE_DAYS, HORIZON_DAYS
@@ -42,8 +43,11 @@ _TARGET = """
 [targets.{kind}]
 kind = "{kind}"
 horizon_days = {horizon}
-{more}as_of = {{ every = "month", start = {start} }}
+{more}as_of = {{ every = "month", {anchor}start = {start} }}
 """
+# Before the end of a fixed term; each rung falls on the month that follows it.
+_LADDER = 'anchor = "term_end", ladder_days = [90, 60, 30], '
+
 _BANDS = """
 [bands]
 medium = {medium}
@@ -73,7 +77,9 @@ def project_text(world: World) -> str:
     ]
     parts += [_SOURCE.format(table=table, file=_file(table)) for table in _tables(model)]
     for kind, horizon, more in _targets(model):
-        parts.append(_TARGET.format(kind=kind, horizon=horizon, more=more, start=start))
+        anchor = _LADDER if (model.name, kind) == ("contract", "churn") else ""
+        settings = {"kind": kind, "horizon": horizon, "more": more, "anchor": anchor}
+        parts.append(_TARGET.format(**settings, start=start))
     medium, high = (0.3, 0.6) if model.sells_goods else (0.1, 0.3)
     return "".join([*parts, _BANDS.format(medium=medium, high=high)])
 
@@ -91,7 +97,8 @@ def _tables(model: Model) -> list[str]:
 
 def _targets(model: Model) -> list[tuple[str, int, str]]:
     """Kind, horizon and further settings of the targets that fit."""
-    churn = ("churn", HORIZON_DAYS, f"grace_days = {GRACE_DAYS}\n")
+    rests = f"pause_days = {GRACE_DAYS}  # a pause lasts {PAUSE_DAYS}\n" if model.pause else ""
+    churn = ("churn", HORIZON_DAYS, f"grace_days = {GRACE_DAYS}\n{rests}")
     upsell, conversion = ("upsell", HORIZON_DAYS, ""), ("conversion", HORIZON_DAYS, "")
     return {
         "subscription": [churn, upsell, conversion],
