@@ -33,7 +33,7 @@ file = "usage-*.csv"
 [sources.orders]
 file = "orders-*.csv"
 columns = { occurred_at = "day" }
-expressions = { amount = "pieces * price" }
+expressions = { amount = "pieces * price", order_id = "'n' || price" }
 [sources.payments]
 file = "payments-*.csv"
 """
