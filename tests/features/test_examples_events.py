@@ -117,6 +117,8 @@ def test_the_data_folder_is_relative_to_the_file(root: Path, name: str) -> None:
                 "customers": (13529, 0),
                 "subscriptions": (13529, 1228),  # withdrew before the first day
                 "orders": (82842, 720),  # banked
+                "tickets": (187188, 0),  # opened, and resolved
+                "touches": (13511, 0),  # 18 say no day of registration
                 "usage": (296345, 0),  # of 584,248 clicks, a day's on pages of one kind
             },
             id="oulad",
@@ -248,6 +250,25 @@ class TestOulad:
             assert mine["occurred_at"].min() == start + pd.Timedelta(days=int(days.min()))
             assert mine["occurred_at"].max() == start + pd.Timedelta(days=int(days.max()))
         assert usage["quantity"].astype(int).sum() == clicks["sum_click"].sum()
+
+    def test_an_open_case_is_a_deadline_missed(self, example: Example, raw: Raw) -> None:
+        """On day 100 of February's presentations, of those who are still enrolled at the end."""
+        staged, keys = example("oulad_2013"), ["code_module", "code_presentation"]
+        work = raw("oulad_2013", "assessments.csv.gz")
+        due = work[(work["assessment_type"] != "Exam") & (work["date"] < 100)]
+        students = raw("oulad_2013", "studentRegistration.csv.gz")
+        stayed = students[students["date_unregistration"].isna()]
+        spring = stayed[stayed["code_presentation"] == "2013B"].merge(due, on=keys)
+        done = raw("oulad_2013", "studentAssessment.parquet")
+        done = done[done["date_submitted"] < 100]
+        asked = spring.merge(done, on=["id_assessment", "id_student"], how="left")
+        missed = asked["date_submitted"].isna().groupby(asked["id_student"]).sum()
+        as_of = pd.Timestamp("2013-02-01") + pd.Timedelta(days=100)
+        who = stayed.loc[stayed["code_presentation"] == "2013B", ["id_student", "code_module"]]
+        names = who["id_student"].astype(str) + " " + who["code_module"] + " 2013B"
+        pairs = pd.DataFrame({"customer_id": names, "as_of": as_of}).reset_index(drop=True)
+        built = build(staged, pairs, names=["open_tickets"])
+        assert built.features["open_tickets"].sum() == missed.sum() > 1000
 
     def test_the_outcome_is_not_mapped(self, example: Example) -> None:
         frame = pd.read_parquet(example("oulad_2013").tables["customers"])
