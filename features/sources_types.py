@@ -81,9 +81,9 @@ def _string(value: str, kind: str, _: Reading) -> str:
 
 def _timestamp(value: str, kind: str, reading: Reading) -> str | None:
     if kind == "TIMESTAMP WITH TIME ZONE":
-        return f"{value}::TIMESTAMP"
+        return _within(f"{value}::TIMESTAMP")
     if kind == "DATE" or kind.startswith("TIMESTAMP"):
-        return reading.utc(f"{value}::TIMESTAMP")
+        return _within(reading.utc(f"{value}::TIMESTAMP"))
     if reading.date_format is not None and (is_text(kind) or kind in _INTEGERS):
         parsed = f"try_strptime({value}::VARCHAR, {literal(reading.date_format)})::TIMESTAMP"
         return parsed if "%z" in reading.date_format else reading.utc(parsed)
@@ -95,6 +95,12 @@ def _timestamp(value: str, kind: str, reading: Reading) -> str | None:
         f" WHEN regexp_full_match({value}, '{ISO_MOMENT}{ISO_OFFSET}')"
         f" THEN TRY_CAST({value} AS TIMESTAMPTZ)::TIMESTAMP END"
     )
+
+
+def _within(moment: str) -> str:
+    """SQL of a moment of the years 1 to 9999; infinity and other years are none."""
+    last = "9999-12-31 23:59:59.999999"
+    return f"CASE WHEN {moment} BETWEEN '0001-01-01' AND '{last}' THEN {moment} END"
 
 
 def _decimal(value: str, kind: str, _: Reading) -> str | None:

@@ -226,6 +226,7 @@ def known_until_of(project: Project, tables: Sequence[StagingTable]) -> datetime
     newest = max((moment for moment in moments if moment is not None), default=None)
     if newest is None:
         return None
+    newest = min(newest, datetime(9999, 12, 30))
     local = newest.replace(tzinfo=ZoneInfo("UTC")).astimezone(ZoneInfo(project.timezone))
     return project.utc(datetime(local.year, local.month, local.day) + timedelta(days=1))
 

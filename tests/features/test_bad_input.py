@@ -307,6 +307,26 @@ class TestClock:
         (line,) = lines_of(result, "tickets")
         assert line.startswith("warning: tickets.occurred_at: 3 rows at or after data_end, e.g. ")
 
+    def test_moments_that_no_calendar_has(self, tmp_path: Path) -> None:
+        """Infinity, and a year of five digits, of a typed source; 9999 is a date far away."""
+        with duckdb.connect() as con:
+            con.execute(
+                "COPY (SELECT 'c1' AS customer_id, CASE i WHEN 3 THEN TIMESTAMP 'infinity' WHEN 4"
+                " THEN TIMESTAMP '20240-01-01' WHEN 5 THEN TIMESTAMP '9999-12-31 10:00:00' ELSE"
+                " TIMESTAMP '2024-01-01' + INTERVAL (i) HOUR END AS occurred_at FROM range(500)"
+                f" t(i)) TO '{tmp_path / 'orders.parquet'}'"
+            )
+        (tmp_path / "customers.csv").write_text("customer_id\nc1\n", encoding="utf-8")
+        toml = (
+            'name = "x"\nrevenue_model = "consumption"\n[sources.customers]\n'
+            'file = "customers.csv"\n[sources.orders]\nfile = "orders.parquet"\n[targets]\n'
+        )
+        result = run(tmp_path, toml, limit=0.01)
+        assert f"{result.data_end:%Y-%m-%d}" == "2024-01-22"
+        said = [re.sub(r" with a value.*", "", line) for line in lines_of(result, "orders")]
+        assert said[0] == "warning: orders.occurred_at: 2 rows"
+        assert said[1].startswith("warning: orders.occurred_at: 1 row at or after data_end")
+
     def test_after_the_end_that_the_project_names(self, real: Path) -> None:
         result = run(real, "data_end = 2022-06-01\n" + SCHOOL, limit=1)
         (line,) = lines_of(result, "tickets")
