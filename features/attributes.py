@@ -62,11 +62,14 @@ def _values(con: DuckDBPyConnection, staged: Staged, table: str, column: str) ->
     else:
         seen = f"greatest({', '.join(clocks)})"
     value = quote(column)
-    order = ", ".join([f"{clock} NULLS FIRST" for clock in clocks] or [value])
+    number = "1"  # without a clock every row counts as the first
+    if clocks:
+        order = ", ".join(f"{clock} NULLS FIRST" for clock in clocks)
+        number = f"row_number() OVER (PARTITION BY customer_id ORDER BY {order})"
     return con.execute(
         f"WITH rows AS (SELECT customer_id, {value} AS value, {seen} AS seen,"
-        f" row_number() OVER (PARTITION BY customer_id ORDER BY {order}) AS number FROM {rows})"
-        " SELECT customer_id, any_value(value) FILTER (number = 1) AS value,"
+        f" {number} AS number FROM {rows})"
+        " SELECT customer_id, min(value) FILTER (number = 1) AS value,"
         " min(seen) FILTER (value IS NOT NULL) AS filled_at,"
         " coalesce(bool_or(value IS NOT NULL AND (number = 1 OR seen IS NULL)), FALSE)"
         " AS from_first FROM rows GROUP BY customer_id ORDER BY customer_id"

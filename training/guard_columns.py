@@ -34,7 +34,7 @@ def check_columns(data: Dataset, rows: Rows, y: Floats) -> Check:
     rows, y : ndarray of shape (n,)
         Rows that train, and their labels.
     """
-    kept = _balanced(y)
+    kept = balanced(y)
     rows, y = rows[kept], y[kept]
     if min(y.sum(), len(y) - y.sum()) < ENOUGH:
         return Check("columns", "skipped", f"fewer than {ENOUGH} rows of one outcome prove nothing")
@@ -124,7 +124,7 @@ def _bins(column: Floats) -> Rows:
     return bins
 
 
-def _balanced(y: Floats, seed: int = 0) -> Rows:
+def balanced(y: Floats, seed: int = 0) -> Rows:
     """Positions of up to `ROWS` random rows of each outcome, which leaves an AUC as it is."""
     draw = np.random.default_rng(seed)
     parts: Sequence[Rows] = [np.flatnonzero(y == value) for value in (0, 1)]

@@ -17,7 +17,7 @@ from features.attributes import Attribute, attributes, early_reasons, ends
 from features.checks import Finding, Level
 from features.project import Target
 from features.staging import Staged
-from training.guard_columns import ENOUGH, SINGLE_AUC, separation
+from training.guard_columns import ENOUGH, SINGLE_AUC, balanced, separation
 from training.sample import Dataset, Floats
 
 CHANCE = np.log(1e-6)  # of meeting only customers with the event by accident
@@ -145,13 +145,15 @@ def _by_presence(
 
 def _by_value(one: Attribute, known: pd.DataFrame, outcomes: pd.DataFrame) -> Iterator[Finding]:
     """The values of the first row all but tell who had the event, once or by now."""
-    column, customer = _numbers(one, known["value"]), np.arange(len(outcomes))
-    found = max(
-        separation(
-            column, outcomes[when].to_numpy(dtype=float), customer, is_category=one.is_category
-        )
-        for when in ("ever", "now")
-    )
+    column, labels = _numbers(one, known["value"]), [outcomes["ever"], outcomes["now"]]
+    if labels[0].equals(labels[1]):
+        labels.pop()
+    told = []
+    for label in labels:
+        kept = balanced(label.to_numpy(dtype=float))
+        y = label.to_numpy(dtype=float)[kept]
+        told.append(separation(column[kept], y, kept, is_category=one.is_category))
+    found = max(told)
     if found.auc > SINGLE_AUC:
         said = (
             f"{found.by} alone has an AUC of {found.auc:.3f} over {len(outcomes):,} customers,"
