@@ -60,20 +60,24 @@ def _scenarios(
     wave, n = world.wave_after(as_of), len(as_of)
     is_drawn = wave < as_of + HORIZON_DAYS  # who will be treated is not known yet
     is_running = ~is_drawn & (as_of - now.treated_on < hazards.TREATED_DAYS)
+    drawn, running, rest = map(np.flatnonzero, (is_drawn, is_running, ~is_drawn & ~is_running))
     found, treated, untreated = np.zeros((3, n)), np.zeros(n), np.zeros(n)
-    for row in map(np.flatnonzero, (is_drawn, is_running, ~is_drawn & ~is_running)):
-        one, mine = now.take(row), who.take(row)
-        cases = [Case(one.treated_on, upsell=True), Case(as_of[row])]
-        if len(row) and is_drawn[row[0]]:
-            cases.append(Case(wave[row], upsell=True))
-        if len(row) and is_running[row[0]]:
-            cases.append(Case(np.full(len(row), NEVER)))
-        results = outcomes(one, mine, as_of[row], cases, world)
-        expected, treated[row] = results[0], results[1].churn
-        untreated[row] = (results[2] if len(cases) > 2 and is_running[row[0]] else expected).churn
-        if len(row) and is_drawn[row[0]]:
-            expected = expected.mixed(results[2], PROPENSITY[mine.segment])
+
+    def of(row: Ints, *more: Case) -> list[Outcome]:
+        """What comes of rows as they are, treated at once, and in further cases."""
+        cases = [Case(now.treated_on[row], upsell=True), Case(as_of[row]), *more]
+        return outcomes(now.take(row), who.take(row), as_of[row], cases, world)
+
+    def put(row: Ints, expected: Outcome, with_one: Outcome, without: Outcome) -> None:
         found[:, row] = expected.voluntary, expected.involuntary, expected.upsell
+        treated[row], untreated[row] = with_one.churn, without.churn
+
+    base, with_one = of(rest)
+    put(rest, base, with_one, base)
+    base, with_one, without = of(running, Case(np.full(len(running), NEVER)))
+    put(running, base, with_one, without)
+    base, with_one, later = of(drawn, Case(wave[drawn], upsell=True))
+    put(drawn, base.mixed(later, PROPENSITY[who.segment[drawn]]), with_one, base)
     return Outcome(*found), treated, untreated
 
 
