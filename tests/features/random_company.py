@@ -14,7 +14,9 @@ HOUR = timedelta(hours=1)
 EDGES = (0, 7, 28, 56, 90, 180, 365)
 
 COLUMNS = {
-    "customers": "customer_id occurred_at known_at segment owner_id country acquisition_channel objected_at",
+    "customers": (
+        "customer_id occurred_at known_at segment owner_id country acquisition_channel objected_at"
+    ),
     "plans": "plan_id occurred_at known_at tier interval interval_count unit_amount",
     "subscriptions": (
         "customer_id occurred_at known_at subscription_id plan_id status quantity interval"

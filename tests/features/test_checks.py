@@ -62,8 +62,8 @@ FAULTS = [
         [
             (
                 "warning: usage.occurred_at: 2 rows with a value that is not a date (YYYY-MM-DD, a"
-                " time may follow) ('2024-13-05', '05.01.2024'), e.g. c1, c2 (1 would be a date with"
-                f" day and month swapped, others may be read wrongly); {USAGE}"
+                " time may follow) ('2024-13-05', '05.01.2024'), e.g. c1, c2 (1 would be a date"
+                f" with day and month swapped, others may be read wrongly); {USAGE}"
             ),
             f"warning: usage.occurred_at: 1 row without a value, e.g. c2; {USAGE}",
         ],
