@@ -26,6 +26,7 @@ FROM (
     "t10"."known_unit",
     "t10"."interval",
     "t10"."at_shown",
+    "t10"."day",
     "t10"."known_unit_right",
     "t10"."known_shown",
     "t10"."customer",
@@ -40,10 +41,11 @@ FROM (
       "t9"."user_id",
       "t9"."at_unit",
       "t9"."known_unit",
-      "t6"."interval",
-      "t6"."at_shown",
-      "t7"."known_unit" AS "known_unit_right",
-      "t7"."known_shown",
+      "t7"."interval",
+      "t7"."at_shown",
+      "t7"."day",
+      "t6"."known_unit" AS "known_unit_right",
+      "t6"."known_shown",
       "t3"."customer"
     FROM (
       SELECT
@@ -59,7 +61,7 @@ FROM (
           THEN DATE_TRUNC('DAY', "t0"."known_at")
           ELSE CAST(NULL AS TIMESTAMP(6))
         END AS "known_unit"
-      FROM "ibis_read_parquet_xsgtrrx2fng43khq33ia6bktje" AS "t0"
+      FROM "ibis_read_parquet_aezm3opiuvgxrm2m4mzscrfhne" AS "t0"
       WHERE
         "t0"."occurred_at" < MAKE_TIMESTAMP(2026, 10, 27, 0, 0, 0.0)
         AND "t0"."known_at" < MAKE_TIMESTAMP(2026, 10, 27, 0, 0, 0.0)
@@ -68,18 +70,19 @@ FROM (
       SELECT
         "t2"."unit" AS "at_unit",
         "t2"."interval",
-        "t2"."shown" AS "at_shown"
-      FROM "ibis_pyarrow_memtable_opfty4iv7naapjkvsbf4y2nw2q" AS "t2"
-    ) AS "t6"
-      ON "t9"."at_unit" = "t6"."at_unit"
+        "t2"."shown" AS "at_shown",
+        "t2"."day"
+      FROM "ibis_pyarrow_memtable_mfgrjjmzurhg7fypsgtxzuceom" AS "t2"
+    ) AS "t7"
+      ON "t9"."at_unit" = "t7"."at_unit"
     LEFT OUTER JOIN (
       SELECT
         "t2"."unit" AS "known_unit",
         "t2"."shown" AS "known_shown"
-      FROM "ibis_pyarrow_memtable_opfty4iv7naapjkvsbf4y2nw2q" AS "t2"
-    ) AS "t7"
-      ON "t9"."known_unit" = "t7"."known_unit"
-    INNER JOIN "ibis_pyarrow_memtable_3zgphhabhzaltfum2f3drny2cy" AS "t3"
+      FROM "ibis_pyarrow_memtable_mfgrjjmzurhg7fypsgtxzuceom" AS "t2"
+    ) AS "t6"
+      ON "t9"."known_unit" = "t6"."known_unit"
+    INNER JOIN "ibis_pyarrow_memtable_nqclgv6bjnfedhlyim3fholz7y" AS "t3"
       ON "t9"."customer_id" = "t3"."customer_id"
   ) AS "t10"
 ) AS "t11"
