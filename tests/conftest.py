@@ -90,6 +90,26 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def example(root: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable:
+    """A function that stages an example project beside a copy of its file, once."""
+    from features.project import load_project
+    from features.staging import Staged, stage
+
+    done: dict[str, Staged] = {}
+
+    def staged(name: str) -> Staged:
+        if name not in done:
+            original = root / "examples" / f"{name}.toml"
+            path = tmp_path_factory.mktemp(name) / original.name
+            path.write_text(original.read_text(encoding="utf-8"))
+            data = shared / "data" / load_project(original).data_folder.name
+            done[name] = stage(load_project(path, data))
+        return done[name]
+
+    return staged
+
+
 @pytest.fixture
 def write_project(tmp_path: Path) -> Callable[..., Path]:
     """A function that writes CSV files and a `retention.toml` into a folder and returns its path.

@@ -13,7 +13,7 @@ import pytest
 from features.build import build
 from features.clock import as_of_dates, pairs_at
 from features.project import load_project
-from features.staging import Staged, stage
+from features.staging import Staged
 from models.registry import Registry
 from training.readiness import plan
 from training.sample import Dataset
@@ -35,19 +35,6 @@ FOUND = {
 Example = Callable[[str], Staged]
 Raw = Callable[[str, str], pd.DataFrame]
 Labels = Callable[[str, str], Dataset]
-
-
-@pytest.fixture(scope="module")
-def example(root: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Example:
-    """An example staged beside a copy of its file, once."""
-
-    @cache
-    def staged(name: str) -> Staged:
-        path = tmp_path_factory.mktemp(name) / f"{name}.toml"
-        path.write_text((root / "examples" / f"{name}.toml").read_text(encoding="utf-8"))
-        return stage(load_project(path, shared / "data" / FOLDERS[name]))
-
-    return staged
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 
 from features.frames import frame
 from features.project import load_project
-from features.staging import Staged, stage
+from features.staging import Staged
 from training.readiness import plan
 from training.sample import Dataset
 
@@ -33,21 +33,6 @@ FILES = {
 }
 Example = Callable[[str], Staged]
 Raw = Callable[[str], pd.DataFrame]
-
-
-@pytest.fixture(scope="module")
-def example(root: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Example:
-    """An example staged beside a copy of its file, once."""
-    done: dict[str, Staged] = {}
-
-    def staged(name: str) -> Staged:
-        if name not in done:
-            path = tmp_path_factory.mktemp(name) / f"{name}.toml"
-            path.write_text((root / "examples" / f"{name}.toml").read_text(encoding="utf-8"))
-            done[name] = stage(load_project(path, shared / "data" / FOLDERS[name]))
-        return done[name]
-
-    return staged
 
 
 @pytest.fixture

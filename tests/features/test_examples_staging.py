@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from features.project import load_project
-from features.staging import Staged, stage
+from features.staging import Staged
 
 Example = Callable[[str], Staged]
 FOLDERS = {
@@ -20,21 +20,6 @@ FOLDERS = {
     "telco": "telco_ibm",
     "airline_loyalty": "airline_loyalty",
 }
-
-
-@pytest.fixture(scope="module")
-def example(root: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Example:
-    """An example staged beside a copy of its file, once."""
-    done: dict[str, Staged] = {}
-
-    def staged(name: str) -> Staged:
-        if name not in done:
-            path = tmp_path_factory.mktemp(name) / f"{name}.toml"
-            path.write_text((root / "examples" / f"{name}.toml").read_text(encoding="utf-8"))
-            done[name] = stage(load_project(path, shared / "data" / FOLDERS[name]))
-        return done[name]
-
-    return staged
 
 
 @pytest.fixture

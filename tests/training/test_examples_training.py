@@ -1,13 +1,8 @@
 """The rows and rates that the protocols of the known data sets test on."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
 from features.frames import frame
-from features.project import load_project
-from features.staging import Staged, stage
 from training.readiness import plan
 from training.sample import Dataset
 
@@ -18,23 +13,6 @@ FOLDERS = {
     "telco": "telco_ibm",
     "airline_loyalty": "airline_loyalty",
 }
-
-
-@pytest.fixture(scope="module")
-def example(
-    root: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Staged]:
-    """An example staged beside a copy of its file, once."""
-    done: dict[str, Staged] = {}
-
-    def staged(name: str) -> Staged:
-        if name not in done:
-            path = tmp_path_factory.mktemp(name) / f"{name}.toml"
-            path.write_text((root / "examples" / f"{name}.toml").read_text(encoding="utf-8"))
-            done[name] = stage(load_project(path, shared / "data" / FOLDERS[name]))
-        return done[name]
-
-    return staged
 
 
 @pytest.mark.parametrize(
