@@ -18,7 +18,7 @@ from features.tables import (
 )
 
 if TYPE_CHECKING:
-    from features.staging import Staged
+    pass
 
 Level = Literal["error", "warning"]
 NEEDS: Mapping[str, str] = {  # kind of target -> the table that shows staying or leaving
@@ -249,21 +249,3 @@ def needed_tables(project: Project) -> dict[str, str]:
         if target.as_of.anchor_table is not None:
             needed[target.as_of.anchor_table] = f"targets.{name}.as_of.anchor"
     return needed
-
-
-def report_lines(staged: "Staged") -> list[str]:
-    """The report of a check, line by line: rows and period per table, unused, findings."""
-    width = max(len(name) for name in staged.counts)
-    lines = []
-    for name, count in staged.counts.items():
-        period = staged.periods.get(name)
-        span = f"  {period[0]:%Y-%m-%d} to {period[1]:%Y-%m-%d}" if period else ""
-        lines.append(
-            f"{name:<{width}}  {count.rows_in:,} rows in = {count.used:,} used"
-            f" + {count.filtered:,} filtered + {count.quarantined:,} quarantined{span}"
-        )
-    if staged.known_until is not None:
-        lines.append(f"data_end {staged.known_until:%Y-%m-%d %H:%M} UTC (exclusive)")
-    lines += [f"not used: {label}: {', '.join(c)}" for label, c in staged.unused.items()]
-    lines += [f"note: {note}" for note in staged.notes]
-    return lines + [one.text for one in staged.findings]

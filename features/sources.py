@@ -12,20 +12,7 @@ from features.sources_files import land_files
 from features.sources_landed import Landing, key_of
 from features.sources_macros import MACROS
 from features.sources_query import input_files, open_query
-from features.sources_raw import Landed, RawSource, Unit, columns_of, literal, show
-
-
-def open_source(
-    con: DuckDBPyConnection, project: Project, table: str, position: int, scratch: Path
-) -> RawSource:
-    """Make the view `raw_<table>_<position>` over the rows of a source, numbered.
-
-    Raises
-    ------
-    SourceError
-        What cannot be found, reached or read, in one line.
-    """
-    return show(con, land_source(con, project, table, position, Landing(scratch)))
+from features.sources_raw import Landed, Unit, columns_of, literal
 
 
 def land_source(

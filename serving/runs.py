@@ -1,7 +1,6 @@
 """Reads about runs: which is current, which are kept, and with what each target was scored."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -60,10 +59,6 @@ class RunReader:
     def run(self, run_id: int) -> Run | None:
         """A published run; None when it never was, or was pruned."""
         return self._one_run(ScoringRun.id == run_id)
-
-    def run_at(self, moment: datetime) -> Run | None:
-        """The newest kept run that sees features up to `moment` or earlier."""
-        return self._one_run(ScoringRun.as_of <= moment)
 
     def runs(self) -> list[Run]:
         """All kept runs, newest first."""

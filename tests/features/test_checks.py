@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from features.checks import report_lines
 from features.errors import SourceError
 from features.project import load_project
 from features.staging import Staged, stage
+from features.summary import remarks, table_rows
 
 Write = Callable[..., Path]
 TOML = """
@@ -394,14 +394,15 @@ def test_the_report_adds_up_line_by_line(write_project: Write) -> None:
     toml = TOML + '[sources.usage]\nfile = "use.csv"\nwhere = "quantity > 0"\n'
     use = "customer_id,occurred_at,quantity,note\nc1,2024-01-03,1,a\nc1,2024-01-09,1,b\nc1,x,2,c\n"
     result = check_with(write_project, toml, use=use + "c1,2024-01-04,0,d\n")
-    assert report_lines(result) == [
-        "customers      2 rows in = 2 used + 0 filtered + 0 quarantined  2024-01-01 to 2024-01-02",
-        "subscriptions  1 rows in = 1 used + 0 filtered + 0 quarantined  2024-01-01 to 2024-01-01",
-        "usage          4 rows in = 2 used + 1 filtered + 1 quarantined  2024-01-03 to 2024-01-09",
-        "data_end 2024-01-10 00:00 UTC (exclusive)",
-        "not used: use.csv: note",
+    assert list(table_rows(result)) == [
+        ("customers", 2, 2, 0, 0),
+        ("subscriptions", 1, 1, 0, 0),
+        ("usage", 4, 2, 1, 1),
+    ]
+    assert list(remarks(result)) == [
         (
             "warning: usage.occurred_at: 1 row with a value that is not a date (YYYY-MM-DD, a time"
             " may follow) ('x'), e.g. c1; left out of usage features"
         ),
+        "use.csv: not used: note",
     ]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -255,11 +255,6 @@ class TestChanges:
         with scoring_run(store, "acme", as_of=MONDAY + 2 * WEEK) as run:
             fill(run, {"a": 0.9})
             assert len(reader.history("a", "churn")) == 2
-
-    def test_run_at_is_the_newest_that_saw_no_further(self, reader):
-        assert reader.run_at(MONDAY + WEEK).as_of == MONDAY + WEEK
-        assert reader.run_at(MONDAY + timedelta(days=6)).as_of == MONDAY
-        assert reader.run_at(datetime(2020, 1, 1)) is None
 
 
 class TestTiles:
