@@ -56,7 +56,8 @@ def open_reader(url: str, source: Source) -> Reader:
     Raises
     ------
     SourceError
-        When the relation is not there; anything that a driver raises.
+        When the relation, the file or the package of a backend is not there; anything that a
+        driver raises.
     """
     scheme, parted, rest = url.partition("://")
     if not parted:
@@ -65,7 +66,7 @@ def open_reader(url: str, source: Source) -> Reader:
         return _SqliteReader(Path(rest.partition("?")[0]), source)
     if scheme == "duckdb":
         return _open_duckdb(Path(rest.partition("?")[0]), source)
-    backend = ibis.connect(url)
+    backend = _connect(url, scheme, source)
     try:
         if scheme in {"postgres", "postgresql"}:
             return PostgresReader(backend, source)
@@ -73,6 +74,19 @@ def open_reader(url: str, source: Source) -> Reader:
     except BaseException:
         backend.disconnect()
         raise
+
+
+def _connect(url: str, scheme: str, source: Source) -> ibis.BaseBackend:
+    """Ibis's backend of a URL; an error that names the package to install where it is missing."""
+    try:
+        return ibis.connect(url)
+    except ImportError as error:
+        extra = scheme.replace("postgresql", "postgres")
+        raise SourceError(
+            f"connections.{source.connection}.url: {scheme}:// needs a package that is not"
+            f" installed ({error.__cause__ or error}):"
+            f" `pip install 'ibis-framework[{extra}]'`"
+        ) from None
 
 
 def _open_file(file: Path, source: Source) -> Reader:
