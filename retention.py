@@ -1,26 +1,19 @@
 """The command line: one short function per verb."""
 
-import json
 import logging
 import sys
 import warnings
-from collections.abc import Iterable
-from contextlib import closing, redirect_stdout
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.exceptions import TyperException
 
+import retention_jobs as jobs
 from features.console import print_table, progress_bar
-from features.errors import LeakError, RetentionError, SourceError
-from features.project import Project, RevenueModel, load_project
-
-if TYPE_CHECKING:
-    from features.staging import Staged
-    from models.registry import Registry
-    from serving.settings import Settings
+from features.errors import RetentionError
+from features.project import RevenueModel, load_project
 
 app = typer.Typer(
     help="Who will leave, who will buy more, and why: from a company's own tables to a list.",
@@ -68,7 +61,7 @@ def init(
     text, path = draft(folder), folder / "retention.toml"
     with path.open("x", encoding="utf-8") as file:  # never over somebody's work
         file.write(text)
-    _say(f"{path} is written; read it through, then: retention check {folder}")
+    jobs.tell(f"{path} is written; read it through, then: retention check {folder}")
 
 
 @app.command(epilog="Example: retention simulate demo --customers 20000 --months 24 --seed 7")
@@ -87,19 +80,20 @@ def simulate(
     size: dict[str, Any] = {"customers": customers, "months": months, "seed": seed}
     with progress_bar("Simulating") as say:
         write(out, **size, model=model, preset=preset, usage_rate=usage_rate, progress=say)
-    _say(f"{preset or f'{customers:,} customers over {months} months'} are in {out}")
+    jobs.tell(f"{preset or f'{customers:,} customers over {months} months'} are in {out}")
 
 
 @app.command(epilog="Example: retention check examples/telco.toml --data ../shared/data")
 def check(project: ProjectFile, as_json: AsJson = False, data: DataFolder = None) -> None:
     """Read and check the tables, and say what they are ready for; also as a page."""
-    _readiness((_stage if as_json else _check)(load_project(project, data)), as_json=as_json)
+    read = jobs.stage if as_json else jobs.check
+    jobs.readiness(read(load_project(project, data)), as_json=as_json)
 
 
 @app.command(epilog="Example: retention build demo")
 def build(project: ProjectFile, data: DataFolder = None) -> None:
     """Build the features of every target as they stood at each of its moments."""
-    _build(_stage(load_project(project, data).with_targets()))
+    jobs.build(jobs.stage(load_project(project, data).with_targets()))
 
 
 @app.command(epilog="Example: retention train demo --target churn --json")
@@ -109,7 +103,7 @@ def train(
     """Learn each target, prove it on later time, and promote what passes the gate."""
     read = load_project(project, data).with_targets()
     names = {target: read.target(target)} if target else read.targets  # an unknown one stops here
-    _train(_stage(read), names, as_json=as_json)
+    jobs.train(jobs.stage(read), names, as_json=as_json)
 
 
 @app.command(epilog="Example: retention score demo --as-of 2026-10-01 --csv list.csv")
@@ -120,16 +114,16 @@ def score(
     data: DataFolder = None,
 ) -> None:
     """Score every customer for every target and publish the list."""
-    _score(_stage(load_project(project, data).with_targets()), as_of, csv)
+    jobs.score(jobs.stage(load_project(project, data).with_targets()), as_of, csv)
 
 
 @app.command(epilog="Example: retention run examples/cdnow.toml")
 def run(project: ProjectFile, data: DataFolder = None) -> None:
     """Check, build, train and score."""
-    staged = _check(load_project(project, data).with_targets())
-    _build(staged)
-    _train(staged, staged.project.targets)
-    _score(staged)
+    staged = jobs.check(load_project(project, data).with_targets())
+    jobs.build(staged)
+    jobs.train(staged, staged.project.targets)
+    jobs.score(staged)
 
 
 @app.command(epilog="Example: retention serve demo --port 8000")
@@ -141,10 +135,10 @@ def serve(
 ) -> None:
     """Serve the scores over HTTP, with the list as a page at /."""
     read = load_project(project, data).with_targets()
-    settings = _settings(read, data=data, host=host, port=port)
+    settings = jobs.settings_of(read, data=data, host=host, port=port)
     from serving.listen import listen  # reads the environment, which is checked by now
 
-    listen(settings, lambda address: _say(f"the list is at {address}; Ctrl-C stops it"))
+    listen(settings, lambda address: jobs.tell(f"the list is at {address}; Ctrl-C stops it"))
 
 
 @app.command(epilog="Example: retention features --write")
@@ -164,7 +158,7 @@ def features(
     print_table(COLUMNS, map(feature_row, catalogue().values()))
     if write:
         CATALOGUE_PAGE.write_text(catalogue_page(CATALOGUE.values()), encoding="utf-8")
-        _say(f"{CATALOGUE_PAGE} is written")
+        jobs.tell(f"{CATALOGUE_PAGE} is written")
 
 
 @app.command(epilog="Example: retention demo --customers 1000 --no-serve")
@@ -177,123 +171,9 @@ def demo(
     simulate(Path("demo"), customers=customers)
     run(Path("demo"))
     if no_serve:
-        _say("to see the list: retention serve demo")
+        jobs.tell("to see the list: retention serve demo")
     else:
         serve(Path("demo"), port=port)
-
-
-def _say(*lines: str) -> None:
-    """Plain lines on stdout."""
-    for line in lines:
-        typer.echo(line)
-
-
-def _stage(project: Project) -> "Staged":
-    """Read all sources; what has not changed is not built again later."""
-    from features.staging import stage
-
-    with progress_bar("Reading tables") as say:
-        return stage(project, progress=say)
-
-
-def _check(project: Project) -> "Staged":
-    """Read all sources, and print where their rows went and what is wrong with them."""
-    from features.summary import TABLE_COLUMNS, remarks, table_rows
-
-    try:
-        staged = _stage(project)
-    except SourceError as error:
-        _say(*error.lines)
-        raise
-    print_table(TABLE_COLUMNS, table_rows(staged))
-    _say(*remarks(staged))
-    return staged
-
-
-def _readiness(staged: "Staged", *, as_json: bool) -> None:
-    """Print what the tables are ready for, and write it as a page."""
-    from serving.readiness_page import write_page
-    from training.readiness_report import readiness, shown
-
-    with redirect_stdout(sys.stderr), progress_bar("Judging") as say:
-        page = write_page(report := readiness(staged, say), staged.project.outputs)
-    if as_json:
-        _say(json.dumps(report, indent=1))
-    else:
-        for columns, rows in shown(report):
-            print_table(columns, rows)
-        _say(f"the report is a page too: {page}")
-
-
-def _build(staged: "Staged") -> None:
-    """Build the frame of each target, and print its size."""
-    from features.frames import frame
-    from features.summary import FRAME_COLUMNS, frame_row
-
-    with progress_bar("Building features") as say:
-        rows = [frame_row(n, frame(staged, n, progress=say)) for n in staged.project.targets]
-    print_table(FRAME_COLUMNS, rows)
-
-
-def _train(staged: "Staged", names: Iterable[str], *, as_json: bool = False) -> None:
-    """Train targets, and print the reports; what a library prints goes to stderr."""
-    from training.summary import SUMMARY_COLUMNS, summary_row
-    from training.train import train as learn
-
-    project, registry = staged.project, _registry(staged.project)
-    try:
-        with redirect_stdout(sys.stderr), progress_bar("Training") as say:
-            found = {n: learn(project, staged, n, registry=registry, progress=say) for n in names}
-    except LeakError as error:
-        if not as_json:
-            print_table(LeakError.COLUMNS, error.rows)
-        raise
-    reports = {name: report.as_json() for name, report in found.items()}
-    if as_json:
-        _say(json.dumps({"targets": reports}, indent=1))
-    else:
-        print_table(SUMMARY_COLUMNS, (summary_row(*one) for one in reports.items()))
-        _say(*(f"{name}: {report['reason']}" for name, report in reports.items()))
-
-
-def _score(staged: "Staged", as_of: datetime | None = None, csv: Path | None = None) -> None:
-    """Score, publish, write the list when asked for, and print how many there are."""
-    from serving.export import check_writable, write_csv
-    from serving.scoring import score as publish
-    from serving.store import Store
-    from serving.summary import SUMMARY_COLUMNS, summary_row
-
-    if csv:
-        check_writable(csv)  # before long work
-    project, registry = staged.project, _registry(staged.project)
-    store = Store.for_project(project, _settings(project).store_url)
-    with closing(store), progress_bar("Scoring") as say:
-        store.migrate()
-        done = publish(project, staged, as_of=as_of, store=store, registry=registry, progress=say)
-        if csv:
-            write_csv(store, project.name, csv)
-    print_table(SUMMARY_COLUMNS, map(summary_row, done.targets))
-
-
-def _registry(project: Project) -> "Registry":
-    """Where models are kept: as the settings say, else among the project's outputs."""
-    from models.registry import Registry
-
-    return Registry.for_project(project, _settings(project).tracking_uri)
-
-
-def _settings(project: Project, **given: Any) -> "Settings":
-    """The service's settings: what is given, then RETENTION_* variables, then defaults."""
-    from pydantic import ValidationError
-
-    from serving.settings import Settings
-
-    try:
-        return Settings(project=project.path, **given)
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        said = fault["msg"].removeprefix("Value error, ")
-        raise RetentionError(f"setting {fault['loc'][0]}: {said}") from None
 
 
 if __name__ == "__main__":

@@ -1,0 +1,134 @@
+"""The work behind the verbs of the command line, and what it prints."""
+
+import json
+import sys
+from collections.abc import Iterable
+from contextlib import closing, redirect_stdout
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from features.console import print_table, progress_bar
+from features.errors import LeakError, RetentionError, SourceError
+from features.project import Project
+
+if TYPE_CHECKING:
+    from features.staging import Staged
+    from models.registry import Registry
+    from serving.settings import Settings
+
+
+def tell(*lines: str) -> None:
+    """Plain lines on stdout."""
+    for line in lines:
+        typer.echo(line)
+
+
+def stage(project: Project) -> "Staged":
+    """Read all sources; what has not changed is not built again later."""
+    from features.staging import stage
+
+    with progress_bar("Reading tables") as say:
+        return stage(project, progress=say)
+
+
+def check(project: Project) -> "Staged":
+    """Read all sources, and print where their rows went and what is wrong with them."""
+    from features.summary import TABLE_COLUMNS, remarks, table_rows
+
+    try:
+        staged = stage(project)
+    except SourceError as error:
+        tell(*error.lines)
+        raise
+    print_table(TABLE_COLUMNS, table_rows(staged))
+    tell(*remarks(staged))
+    return staged
+
+
+def readiness(staged: "Staged", *, as_json: bool) -> None:
+    """Print what the tables are ready for, and write it as a page."""
+    from serving.readiness_page import write_page
+    from training.readiness_report import readiness, shown
+
+    with redirect_stdout(sys.stderr), progress_bar("Judging") as say:
+        page = write_page(report := readiness(staged, say), staged.project.outputs)
+    if as_json:
+        tell(json.dumps(report, indent=1))
+    else:
+        for columns, rows in shown(report):
+            print_table(columns, rows)
+        tell(f"the report is a page too: {page}")
+
+
+def build(staged: "Staged") -> None:
+    """Build the frame of each target, and print its size."""
+    from features.frames import frame
+    from features.summary import FRAME_COLUMNS, frame_row
+
+    with progress_bar("Building features") as say:
+        rows = [frame_row(n, frame(staged, n, progress=say)) for n in staged.project.targets]
+    print_table(FRAME_COLUMNS, rows)
+
+
+def train(staged: "Staged", names: Iterable[str], *, as_json: bool = False) -> None:
+    """Train targets, and print the reports; what a library prints goes to stderr."""
+    from training.summary import SUMMARY_COLUMNS, summary_row
+    from training.train import train as learn
+
+    project, registry = staged.project, registry_of(staged.project)
+    try:
+        with redirect_stdout(sys.stderr), progress_bar("Training") as say:
+            found = {n: learn(project, staged, n, registry=registry, progress=say) for n in names}
+    except LeakError as error:
+        if not as_json:
+            print_table(LeakError.COLUMNS, error.rows)
+        raise
+    reports = {name: report.as_json() for name, report in found.items()}
+    if as_json:
+        tell(json.dumps({"targets": reports}, indent=1))
+    else:
+        print_table(SUMMARY_COLUMNS, (summary_row(*one) for one in reports.items()))
+        tell(*(f"{name}: {report['reason']}" for name, report in reports.items()))
+
+
+def score(staged: "Staged", as_of: datetime | None = None, csv: Path | None = None) -> None:
+    """Score, publish, write the list when asked for, and print how many there are."""
+    from serving.export import check_writable, write_csv
+    from serving.scoring import score as publish
+    from serving.store import Store
+    from serving.summary import SUMMARY_COLUMNS, summary_row
+
+    if csv:
+        check_writable(csv)  # before long work
+    project, registry = staged.project, registry_of(staged.project)
+    store = Store.for_project(project, settings_of(project).store_url)
+    with closing(store), progress_bar("Scoring") as say:
+        store.migrate()
+        done = publish(project, staged, as_of=as_of, store=store, registry=registry, progress=say)
+        if csv:
+            write_csv(store, project.name, csv)
+    print_table(SUMMARY_COLUMNS, map(summary_row, done.targets))
+
+
+def registry_of(project: Project) -> "Registry":
+    """Where models are kept: as the settings say, else among the project's outputs."""
+    from models.registry import Registry
+
+    return Registry.for_project(project, settings_of(project).tracking_uri)
+
+
+def settings_of(project: Project, **given: Any) -> "Settings":
+    """The service's settings: what is given, then RETENTION_* variables, then defaults."""
+    from pydantic import ValidationError
+
+    from serving.settings import Settings
+
+    try:
+        return Settings(project=project.path, **given)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        said = fault["msg"].removeprefix("Value error, ")
+        raise RetentionError(f"setting {fault['loc'][0]}: {said}") from None
