@@ -21,7 +21,7 @@ demo: $(VENV)/.base  ## A sample company from tables to a list on http://127.0.0
 	$(BIN)/retention demo
 
 test: setup lint  ## Linters, types and all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff format --check

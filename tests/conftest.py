@@ -14,6 +14,8 @@ for name in [name for name in os.environ if name.startswith("RETENTION_")]:
     if name != "RETENTION_SHARED":
         del os.environ[name]
 os.environ.pop("MLFLOW_TRACKING_URI", None)
+if "PYTEST_XDIST_WORKER" in os.environ:  # processes beside one another, each with one core
+    os.environ |= {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 import numpy as np
 import pytest
@@ -26,6 +28,32 @@ SEED = 20260930
 def in_ci() -> bool:
     """Whether nothing may be skipped."""
     return os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+
+TOGETHER = {  # files whose tests share what is slow to make
+    "test_engines.py": "Spark",
+    "test_spark_scoring.py": "Spark",
+    "test_examples_events.py": "staged examples",
+    "test_examples_snapshots.py": "staged examples",
+    "test_examples_staging.py": "staged examples",
+    "test_examples_training.py": "staged examples",
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Where tests run in several processes, a file runs in one, and files named above in the same.
+
+    One Spark then takes half of the memory, not one per process.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return TOGETHER.get(Path(file).name, file)
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")
