@@ -7,6 +7,7 @@ line what is missing where PySpark or Java is.
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -227,5 +228,7 @@ def _local_settings(engine: str) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": f"{half}m",
+        # Spark makes this folder even when no table is kept; here rather than where it was called.
+        "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir(), "retention-spark-warehouse")),
         "spark.sql.shuffle.partitions": str(os.cpu_count()) if cores == "*" else cores,
     }
