@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from duckdb import DuckDBPyConnection
+from ibis.common.exceptions import TableNotFound
 
 from features.connection import connect
 from features.project import Source
@@ -20,6 +21,7 @@ _EXACT = {  # PostgreSQL type -> DuckDB type; others are read as text
     "timestamp": "TIMESTAMP",
     "timestamptz": "TIMESTAMPTZ",
 }
+_UNDEFINED_TABLE = "42P01"  # as PostgreSQL numbers its errors
 _UNBOUNDED = "DECIMAL(38, 12)"  # numbers without a declared precision, where all of them fit
 
 
@@ -40,9 +42,14 @@ class PostgresReader:
         self.kinds = self._kinds()
 
     def _kinds(self) -> dict[str, str]:
-        """DuckDB types of the columns."""
+        """DuckDB types of the columns; Ibis's own error where there is no such table."""
         with self.backend.con.cursor() as cursor:
-            cursor.execute(f"SELECT * FROM {self.rows} LIMIT 0")
+            try:
+                cursor.execute(f"SELECT * FROM {self.rows} LIMIT 0")
+            except Exception as error:
+                if getattr(error, "sqlstate", None) == _UNDEFINED_TABLE:
+                    raise TableNotFound(str(error)) from None
+                raise
             types = self.backend.con.adapters.types
             return {one.name: _kind(one, types.get(one.type_code)) for one in cursor.description}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pandas as pd
+import psycopg
 import pytest
 
 from features.errors import SourceError
@@ -342,33 +343,99 @@ class TestOrigins:
             frame.to_parquet(folder / f"{name}.parquet")
         assert export("stripe", folder).fingerprint == seeds.fingerprint
 
-    @pytest.mark.parametrize("kind", ["duckdb", "sqlite"])
+    @pytest.fixture(
+        params=["duckdb", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+    )
+    def place(self, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., str]:
+        """A function that fills a database and gives the lines of the project file."""
+
+        def put(tables: dict[str, pd.DataFrame]) -> str:
+            if request.param == "duckdb":
+                url = into_duckdb(tables, tmp_path / "shop.duckdb")
+            elif request.param == "sqlite":
+                url = into_sqlite(tables, tmp_path / "shop.sqlite")
+            else:
+                url = into_postgres(tables, request.getfixturevalue("postgres"))
+            schema = "" if request.param == "sqlite" else 'schema = "billing"\n'
+            shop = f'[connections.shop]\nurl = "{url}"\n'
+            return f'{shop}[vendors.stripe]\nconnection = "shop"\n{schema}'
+
+        return put
+
     def test_tables_of_a_connection(
         self,
         export: Export,
         seeds: Staged,
         typed: dict[str, pd.DataFrame],
         tmp_path: Path,
-        kind: str,
+        place: Callable[..., str],
     ) -> None:
-        file = tmp_path / f"shop.{kind}"
-        schema = ""
-        if kind == "duckdb":
-            with duckdb.connect(str(file)) as con:
-                con.execute("CREATE SCHEMA billing")
-                for name, one in typed.items():
-                    con.register("one", one)
-                    con.execute(f"CREATE TABLE billing.{name} AS SELECT * FROM one")
-            schema = 'schema = "billing"\n'
-        else:
-            with closing(sqlite3.connect(file)) as con:
-                for name, one in typed.items():
-                    one.to_sql(name, con, index=False)
-        more = f'[connections.shop]\nurl = "{file.name}"\n'
-        more += f'[vendors.stripe]\nconnection = "shop"\n{schema}'
-        assert export("stripe", tmp_path, more).fingerprint == seeds.fingerprint
+        more = place(typed)
+        staged = export("stripe", tmp_path, more)
+        nothing_lost(staged)
+        assert staged.fingerprint == seeds.fingerprint
+        more = more.replace('schema = "billing"\n', "") + 'schema = "nobody"\n'
         with pytest.raises(SourceError, match=r"customer: shop has no table 'nobody\.customer'"):
-            export("stripe", tmp_path, more.replace(schema, "") + 'schema = "nobody"\n')
+            export("stripe", tmp_path, more)
+
+    def test_a_connection_that_has_some_of_them(
+        self,
+        export: Export,
+        typed: dict[str, pd.DataFrame],
+        tmp_path: Path,
+        place: Callable[..., str],
+    ) -> None:
+        few = {name: typed[name] for name in ("customer", "charge")}
+        staged = export("stripe", tmp_path, place(few))
+        nothing_lost(staged)
+        assert staged.rows["subscriptions"] == 0
+        folder = tmp_path / "files"
+        folder.mkdir()
+        for name, one in few.items():
+            one.to_csv(folder / f"{name}.csv", index=False)
+        of_files = export("stripe", folder)
+        for name in ("customers", "payments"):
+            pd.testing.assert_frame_equal(table(staged, name), table(of_files, name))
+
+
+def into_duckdb(tables: dict[str, pd.DataFrame], file: Path) -> str:
+    with duckdb.connect(str(file)) as con:
+        con.execute("CREATE SCHEMA billing")
+        for name, one in tables.items():
+            con.register("one", one)
+            con.execute(f"CREATE TABLE billing.{name} AS SELECT * FROM one")
+    return file.name
+
+
+def into_sqlite(tables: dict[str, pd.DataFrame], file: Path) -> str:
+    with closing(sqlite3.connect(file)) as con:
+        for name, one in tables.items():
+            one.to_sql(name, con, index=False)
+    return file.name
+
+
+def into_postgres(tables: dict[str, pd.DataFrame], folder: Path) -> str:
+    """A schema as a replication tool leaves it: zoned moments, numbers without a scale, flags."""
+    server = f"postgresql://retention@/postgres?host={folder}"
+    with psycopg.connect(server, autocommit=True) as con:
+        con.execute("DROP SCHEMA IF EXISTS billing CASCADE")
+        con.execute("CREATE SCHEMA billing")
+        for name, one in tables.items():
+            kinds = ", ".join(f'"{column}" {postgres_type(one[column])}' for column in one)
+            con.execute(f"CREATE TABLE billing.{name} ({kinds})")
+            with con.cursor().copy(f"COPY billing.{name} FROM STDIN (FORMAT csv)") as rows:
+                rows.write(one.to_csv(index=False, header=False))
+    return server
+
+
+def postgres_type(column: pd.Series) -> str:
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return "TIMESTAMPTZ"
+    if pd.api.types.is_bool_dtype(column):
+        return "BOOLEAN"
+    if pd.api.types.is_integer_dtype(column):
+        return "BIGINT"
+    return "NUMERIC" if pd.api.types.is_numeric_dtype(column) else "TEXT"
 
 
 class TestStripeObjects:
