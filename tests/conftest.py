@@ -130,7 +130,8 @@ def example(root: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) 
         if name not in done:
             original = root / "examples" / f"{name}.toml"
             path = tmp_path_factory.mktemp(name) / original.name
-            path.write_text(original.read_text(encoding="utf-8"))
+            for file in (original.name, *load_project(original).features):
+                shutil.copy(original.parent / file, path.parent)
             data = shared / "data" / load_project(original).data_folder.name
             done[name] = stage(load_project(path, data))
         return done[name]
