@@ -177,7 +177,7 @@ def _hull(y: Floats, score: Floats) -> tuple[Floats, Floats]:
     wrong = np.concatenate([[0.0], np.cumsum(1 - y[order])[last]])
     corners: list[int] = []
     for place in range(len(found)):
-        while len(corners) > 1 and not _turns(found, wrong, *corners[-2:], place):
+        while len(corners) > 1 and not _turns(found, wrong, corners[-2], corners[-1], place):
             corners.pop()
         corners.append(place)
     rising = [a for i, a in enumerate(corners) if i == 0 or found[a] > found[corners[i - 1]]]
