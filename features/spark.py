@@ -6,6 +6,7 @@ line what is missing where PySpark or Java is.
 
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +43,7 @@ with _beside_pandas_3():
     from ibis.backends.pyspark import Backend
 
 _LOGGING = Path(__file__).with_name("spark_log4j2.properties")
+_PATIENCE_SECONDS = 10.0  # for a master to accept; its workers may take longer
 _CHUNK_ROWS = 20_000  # of a matrix, so that a task stays far below the 128 MiB Spark can send
 _SETTINGS = {
     "spark.app.name": "retention",
@@ -196,12 +198,13 @@ def session(engine: str) -> SparkSession:
         Without Java, or when the master does not answer.
     """
     running = SparkSession.getActiveSession()
-    if running is not None:
-        if running.sparkContext.master == engine:
-            return running
-        running.stop()
+    if running is not None and running.sparkContext.master == engine:
+        return running
     if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
         raise EngineError(f"engine {engine!r} needs Java 17, and no `java` was found")
+    _reach(engine)
+    if running is not None:
+        running.stop()
     builder = SparkSession.builder.master(engine)
     for name, value in (_SETTINGS | _local_settings(engine)).items():
         builder = builder.config(name, value)
@@ -209,13 +212,40 @@ def session(engine: str) -> SparkSession:
         with _beside_pandas_3():
             opened = builder.getOrCreate()
     except (PySparkException, Py4JError) as error:
-        first = str(error).splitlines()[0]
         raise EngineError(
-            f"engine {engine!r} needs Java 17 and, if a cluster, one that answers: {first}"
+            f"engine {engine!r} needs Java 17 and, if a cluster, one that answers: {_said(error)}"
         ) from None
     if engine.startswith("local"):
         opened.sparkContext.pythonExec = sys.executable
     return opened
+
+
+def _reach(engine: str) -> None:
+    """Hold that a master listens; Spark by itself would ask a closed port for a minute.
+
+    Raises
+    ------
+    EngineError
+        When none of the addresses accepts a connection.
+    """
+    if not engine.startswith("spark://"):
+        return
+    refused = []
+    for address in engine.removeprefix("spark://").split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), _PATIENCE_SECONDS).close()
+        except (OSError, OverflowError) as error:  # no port is above 65,535
+            refused.append(f"{address} ({getattr(error, 'strerror', None) or error})")
+        else:
+            return
+    raise EngineError(f"engine {engine!r}: no Spark master listens at {', '.join(refused)}")
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, in a line: Java's own words where the first line only says where."""
+    first, *more = str(error).splitlines()
+    return more[0].removeprefix(": ") if more and first.startswith("An error occurred") else first
 
 
 def _local_settings(engine: str) -> dict[str, str]:

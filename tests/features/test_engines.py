@@ -1,5 +1,6 @@
 """One feature code path, two engines: DuckDB and Spark give the same frames, value for value."""
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -279,6 +280,57 @@ class TestNames:
         )
         *_, last = done.stderr.strip().splitlines()
         assert last.startswith("features.errors.EngineError: engine 'local[1]' needs Java 17")
+
+
+@pytest.fixture
+def closed() -> str:
+    """An address of this machine at which nothing listens."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return "{}:{}".format(*one.getsockname())
+
+
+class TestAClusterThatIsAway:
+    """One line at once; Spark by itself asks for a minute."""
+
+    def test_a_closed_port(self, spark, closed):
+        with pytest.raises(EngineError) as caught:
+            engine.map_partitions(f"spark://{closed}", FIRST, np.zeros((1, 1)))
+        says = f"engine 'spark://{closed}': no Spark master listens at {closed} ("
+        assert str(caught.value).startswith(says)
+        assert "\n" not in str(caught.value)
+        assert engine.map_partitions(spark, FIRST, np.ones((1, 1))) == [1]  # what ran, runs on
+
+    def test_of_several_masters_one_is_enough(self, closed):
+        from features.spark import _reach
+
+        with socket.create_server(("127.0.0.1", 0)) as there:
+            _reach(f"spark://{closed},127.0.0.1:{there.getsockname()[1]}")
+        with pytest.raises(EngineError, match=rf"{closed} \(.*\), 127\.0\.0\.1:99999 \("):
+            _reach(f"spark://{closed},127.0.0.1:99999")
+
+    def test_by_the_command(self, root, write_project, closed):
+        text = toml(f"spark://{closed}").replace("[targets]\n", QUIET)
+        path = write_project(text, customers=PEOPLE, usage=USES)
+        command = [sys.executable, root / "retention.py", "build", path]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        says = f"retention: engine 'spark://{closed}': no Spark master listens at {closed}"
+        assert (done.returncode, done.stderr) == (1, f"{says} (Connection refused)\n")
+
+    def test_javas_own_words(self, spark):
+        """Of a real error of Java's: what it says, not where it was."""
+        from py4j.protocol import Py4JJavaError
+
+        from features.spark import _said, session
+
+        with pytest.raises(Py4JJavaError) as caught:
+            session(spark)._jvm.java.util.ArrayDeque().removeFirst()
+        assert _said(caught.value) == "java.util.NoSuchElementException"
+
+
+QUIET = "[sources.usage]\nfile = 'usage.csv'\n[targets.quiet]\nkind = 'inactivity'\n"
+PEOPLE = "customer_id,occurred_at\nc1,2024-01-01\n"
+USES = "customer_id,occurred_at,event\nc1,2024-01-01,a\nc1,2024-12-01,a\n"
 
 
 def toml(name: str) -> str:
