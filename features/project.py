@@ -44,6 +44,7 @@ class Input(_Section):
     file: str | None = None  # or a glob of files
     connection: str | None = None  # in place of a file, with `relation`
     relation: str | None = None
+    alternatives: list[str] = []  # relations to look for where there is none of that name
     columns: list[str] = []  # that the query may name though the file does not have them
     optional: bool = False  # without the file, a relation of `columns` without a row
     as_text: bool = False  # every value as the text that it would be in a CSV file
@@ -113,10 +114,11 @@ class Money(_Section):
     """What a decision costs and is worth."""
 
     months_exposed: int = 12
-    gross_margin: Decimal = Decimal("0.8")
-    contact_cost: Decimal | None = None
-    success_rate: float | None = None
-    capacity: int | None = None
+    gross_margin: Decimal = Field(Decimal("0.8"), ge=0, le=1)
+    contact_cost: Decimal | None = Field(None, ge=0)
+    success_rate: float | None = Field(None, ge=0, le=1)  # of leavers contacted, who stay
+    incentive_share: float = Field(0.0, ge=0, le=1)  # of the value, to all contacted who stay
+    capacity: int | None = Field(None, ge=0)  # customers that can be contacted after a run
 
 
 class Limits(_Section):

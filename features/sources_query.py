@@ -116,7 +116,8 @@ def _read_inputs(
 def _fetched(project: Project, key: str, one: Input, place: Path) -> str | None:
     """SQL of a table of a connection; None where it is optional and missing."""
     path = place.with_name(f"{place.name}.parquet")
-    if fetch(project, key, one.connection or "", one.relation or "", path):
+    names = (one.relation or "", *one.alternatives)
+    if any(fetch(project, key, one.connection or "", name, path) for name in names):
         return f"SELECT * FROM read_parquet({literal(path)})"
     if one.optional:
         return None

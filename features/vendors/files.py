@@ -16,7 +16,7 @@ SUFFIXES = (  # in the order in which one is taken
 def find_input(
     data: Path, declared: Mapping[str, Any], name: str, chosen: Settings
 ) -> dict[str, Any]:
-    """An input of a query: `file`, or `connection` and `relation`, `columns` and `optional`.
+    """An input of a query: `file`, or `connection` with its relations, `columns` and `optional`.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def find_input(
     name : str
         Of the input.
     chosen : Settings
-        What the project file says instead; with a connection, tables of that name are read.
+        What the project file says instead; with a connection, a table of such a name is read.
     """
     given = {
         "columns": list(declared.get("columns", [])),
@@ -36,12 +36,25 @@ def find_input(
         "as_text": True,
     }
     if chosen.connection is not None:
-        relation = chosen.file(name) or next(iter(declared["files"]), None)
-        return given | {"connection": chosen.connection, "relation": chosen.relation(relation)}
+        return given | _relations(declared, name, chosen)
     file = chosen.file(name)
     if file is None:
         file = next((f for one in declared["files"] if (f := _named(data, one))), None)
     return given | {"file": file}
+
+
+def _relations(declared: Mapping[str, Any], name: str, chosen: Settings) -> dict[str, Any]:
+    """The table of a connection that the project names, or those that the mapping looks for."""
+    told = chosen.file(name)
+    names = [told] if told else [one for one in declared["files"] if "*" not in one]
+    if not names:
+        return {"file": None}
+    relation, *alternatives = map(chosen.relation, names)
+    return {
+        "connection": chosen.connection,
+        "relation": relation,
+        "alternatives": alternatives,
+    }
 
 
 def is_there(one: Mapping[str, Any]) -> bool:

@@ -31,9 +31,9 @@ class Settings:
         """The file that the project names for an input."""
         return self.files.get(name)
 
-    def relation(self, table: str | None) -> str | None:
+    def relation(self, table: str) -> str:
         """A table of the connection, with its schema where it has none."""
-        if table is None or self.schema is None or "." in table:
+        if self.schema is None or "." in table:
             return table
         return f"{self.schema}.{table}"
 

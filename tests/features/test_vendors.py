@@ -385,7 +385,7 @@ class TestOrigins:
         tmp_path: Path,
         place: Callable[..., str],
     ) -> None:
-        few = {name: typed[name] for name in ("customer", "charge")}
+        few = {"customers": typed["customer"], "charge": typed["charge"]}  # also by other names
         staged = export("stripe", tmp_path, place(few))
         nothing_lost(staged)
         assert staged.rows["subscriptions"] == 0
@@ -396,6 +396,18 @@ class TestOrigins:
         of_files = export("stripe", folder)
         for name in ("customers", "payments"):
             pd.testing.assert_frame_equal(table(staged, name), table(of_files, name))
+
+    def test_periods_of_a_database(self, export: Export, shared: Path, tmp_path: Path) -> None:
+        file = shared / "data" / "vendor_exports" / "mrr_playbook" / "subscription_periods.csv"
+        name = into_duckdb({"periods": pd.read_csv(file)}, tmp_path / "crm.duckdb")
+        more = f'[connections.crm]\nurl = "{name}"\n[vendors.subscription_periods]\n'
+        more += 'connection = "crm"\nschema = "billing"\n'
+        staged = export("subscription_periods", tmp_path, more)
+        of_files = export("subscription_periods", file.parent)
+        nothing_lost(staged)
+        assert staged.rows == of_files.rows
+        for one in of_files.tables:
+            pd.testing.assert_frame_equal(table(staged, one), table(of_files, one))
 
 
 def into_duckdb(tables: dict[str, pd.DataFrame], file: Path) -> str:
