@@ -118,6 +118,7 @@ class Money(_Section):
     contact_cost: Decimal | None = Field(None, ge=0)
     success_rate: float | None = Field(None, ge=0, le=1)  # of leavers contacted, who stay
     incentive_share: float = Field(0.0, ge=0, le=1)  # of the value, to all contacted who stay
+    discount_rate: Decimal = Field(Decimal(0), ge=0, le=1)  # a year, of the money still to come
     capacity: int | None = Field(None, ge=0)  # customers that can be contacted after a run
 
 
