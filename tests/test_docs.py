@@ -11,7 +11,8 @@ from features.catalogue_page import catalogue_page
 from retention import app
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "examples/README.md")]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
 VERBS = {command.name or command.callback.__name__ for command in app.registered_commands}
 
 
