@@ -1,6 +1,7 @@
 """The command line: one short function per verb."""
 
 import logging
+import os
 import sys
 import warnings
 from datetime import datetime
@@ -35,6 +36,7 @@ def main() -> None:
     """Run the command line: 0 when it worked, 1 and one sentence when the user can mend it."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # those of libraries are for developers
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # there is one of ours
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     try:
