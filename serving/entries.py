@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from features.project import Bands
 from models.value import bands_of, percentile_of
+from serving.contacts import Contacts
 from serving.records import MICRO, ExpectedKind
 
 Floats = npt.NDArray[np.float64]
@@ -27,6 +28,8 @@ class Scored:
     expected : over the months exposed, NaN when it cannot be told
     renews : object, whether a renewal falls in the horizon; None without a renewal date
     out_of_fold : bool, the probability is of a model that did not see the customer
+    involuntary : the part of the probability that payments cause; None: not told
+    remaining_months, lifetime_value : expected; None: not told
     """
 
     customer_id: Sequence[str]
@@ -35,6 +38,9 @@ class Scored:
     expected: Floats
     renews: Sequence[bool | None]
     out_of_fold: npt.NDArray[np.bool_]
+    involuntary: Floats | None = None
+    remaining_months: Floats | None = None
+    lifetime_value: Floats | None = None
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -47,6 +53,10 @@ class Scored:
             np.concatenate([none, *(part.expected for part in parts)]),
             [renews for part in parts for renews in part.renews],
             np.concatenate([none.astype(bool), *(part.out_of_fold for part in parts)]),
+            *(
+                np.concatenate([none, *(_or_nan(getattr(part, name), part) for part in parts)])
+                for name in ("involuntary", "remaining_months", "lifetime_value")
+            ),
         )
 
     def ranks(self) -> Whole:
@@ -71,10 +81,17 @@ class Listing:
 
 
 def scored_entries(
-    scored: Scored, listing: Listing, reasons: Mapping[str, list[dict[str, Any]]]
+    scored: Scored,
+    listing: Listing,
+    reasons: Mapping[str, list[dict[str, Any]]],
+    contacts: Contacts,
 ) -> Iterator[dict[str, Any]]:
     """Entries for `RunWriter.add_scores`, in the order of the arrays."""
     bands = bands_of(scored.probability, listing.bands)
+    beside = [
+        _or_nan(found, scored)
+        for found in (scored.involuntary, scored.remaining_months, scored.lifetime_value)
+    ]
     percentiles, ranks = percentile_of(scored.probability), scored.ranks()
     for place, who in enumerate(scored.customer_id):
         before = listing.before.get(who)
@@ -97,6 +114,11 @@ def scored_entries(
             "previous_band": before[1] if before else None,
             "previous_as_of": listing.since if before else None,
             "reasons": reasons.get(who),
+            "contact": contacts.advised[place],
+            "contact_profit_micro": _micro(contacts.profit[place]),
+            "involuntary": _known(beside[0][place]),
+            "remaining_months": _known(beside[1][place]),
+            "lifetime_value_micro": _micro(beside[2][place]),
         }
 
 
@@ -105,6 +127,7 @@ def not_scored_entry(customer_id: str, reason: str, kind: ExpectedKind) -> dict[
     empty = (
         "probability band percentile rank value_micro expected_micro expected_reason"
         " renewal_in_horizon previous_probability previous_band previous_as_of reasons"
+        " contact contact_profit_micro involuntary remaining_months lifetime_value_micro"
     )
     return dict.fromkeys(empty.split()) | {
         "customer_id": customer_id,
@@ -117,3 +140,12 @@ def not_scored_entry(customer_id: str, reason: str, kind: ExpectedKind) -> dict[
 
 def _micro(amount: float) -> int | None:
     return None if np.isnan(amount) else round(float(amount) * MICRO)
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _or_nan(found: Floats | None, scored: Scored) -> Floats:
+    """What is told of each customer; NaN where nothing is."""
+    return np.full(len(scored.customer_id), np.nan) if found is None else found

@@ -36,7 +36,13 @@ _SCORE = (
     ScoreEntry.previous_band,
     ScoreEntry.previous_as_of,
     ScoreEntry.reasons,
+    ScoreEntry.contact,
+    ScoreEntry.contact_profit_micro,
+    ScoreEntry.involuntary,
+    ScoreEntry.remaining_months,
+    ScoreEntry.lifetime_value_micro,
 )
+_AMOUNTS = (8, 9, 19, 22)  # of `_SCORE`, in millionths
 _CUSTOMER = (
     RunCustomer.customer_id,
     RunCustomer.name,
@@ -92,7 +98,8 @@ def score_record(row: Found) -> Score:
     """A row of `scores_select`."""
     entry, person = list(row[: len(_SCORE)]), list(row[len(_SCORE) :])
     person[8] = money(person[8])
-    entry[8:10] = money(entry[8]), money(entry[9])
+    for place in _AMOUNTS:
+        entry[place] = money(entry[place])
     run_id, target, *rest = entry
     return Score(*[run_id, target, Customer(*person), *rest])
 

@@ -91,6 +91,11 @@ class Score:
     previous_band: str | None
     previous_as_of: datetime | None
     reasons: list[dict[str, Any]] | None  # None: compute from the stored row
+    contact: bool | None  # None: the project names no terms, or nothing is known of the value
+    contact_profit: Decimal | None
+    involuntary: float | None  # the part of the probability that payments cause
+    remaining_months: float | None
+    lifetime_value: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)

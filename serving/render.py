@@ -100,6 +100,9 @@ def _figures(score: Score, run: Run, model: TargetModel, probability: float) -> 
     }
     if score.expected_amount is None:
         figures["expected_reason"] = score.expected_reason
+    if score.contact is not None:
+        profit = money(score.contact_profit, customer.currency)
+        figures["contact"] = {"advised": score.contact, "expected_profit": profit}
     figures["change"] = _change(score, probability)
     return figures
 

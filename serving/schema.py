@@ -148,6 +148,11 @@ class ScoreEntry(Base):
     previous_band: Mapped[str | None]
     previous_as_of: Mapped[datetime | None]
     reasons: Mapped[list[Any] | None]  # null: computed on request
+    contact: Mapped[bool | None]  # on the best list; null without [money] terms
+    contact_profit_micro: Mapped[int | None] = mapped_column(BigInteger)  # expected, of a contact
+    involuntary: Mapped[float | None]  # the part of the probability that payments cause
+    remaining_months: Mapped[float | None]  # expected
+    lifetime_value_micro: Mapped[int | None] = mapped_column(BigInteger)  # expected, discounted
 
 
 class ScoreRow(Base):

@@ -18,6 +18,7 @@ from features.staging import Staged
 from models.registry import LoadedModel, Registry
 from models.targets import not_scored_reason
 from models.value import bands_of, expected_gain, expected_revenue_at_risk
+from serving.contacts import Contacts
 from serving.entries import (
     NO_AMOUNTS,
     NO_PAST_INCREASE,
@@ -159,10 +160,17 @@ class TargetRun:
         listing = Listing(bands, self.kind, missing, since, before)
         reasons = dict(self._explained(writer, scored, say))
         say(f"writing the list of {self.name}")
-        writer.add_scores(self.name, scored_entries(scored, listing, reasons))
+        contacts = self._contacts(scored)
+        writer.add_scores(self.name, scored_entries(scored, listing, reasons, contacts))
         rest = self._not_scored.items()
         writer.add_scores(self.name, (not_scored_entry(*one, self.kind) for one in rest))
         return self._summary(scored, Counter(bands_of(scored.probability, bands)))
+
+    def _contacts(self, scored: Scored) -> Contacts:
+        """Whom a contact pays for; of targets that win money nobody knows what a contact adds."""
+        if self.kind == "gain":
+            return Contacts.none(len(scored.customer_id))
+        return Contacts.by(self._project.money, scored.probability, scored.value)
 
     def _explained(
         self, writer: RunWriter, scored: Scored, say: Callable[[str], None]

@@ -97,6 +97,13 @@ class Reason(View):
     evidence: Evidence
 
 
+class Contact(View):
+    """Whether to contact the customer, by the terms of the project."""
+
+    advised: bool = Field(description="on the best list: it pays, and is within the capacity")
+    expected_profit: Money
+
+
 class ModelRef(View):
     """The model version that made a score."""
 
@@ -166,6 +173,9 @@ class Score(View):
     )
     expected_gain: Money | None = Field(None, description="of targets that win money")
     expected_reason: str | None = Field(None, description="why the expected amount is null")
+    contact: Contact | None = Field(
+        None, description="absent where the project names no contact cost and success rate"
+    )
     change: Change | None
     reasons: list[Reason] | None = None
     features: dict[str, float | str | None] | None = None

@@ -177,6 +177,11 @@ def _scored(target, i, probabilities, before, expected, rank) -> dict:
         "previous_band": band(before[i]) if before and i else None,
         "previous_as_of": BEFORE if before and i else None,
         "reasons": None if i % 5 == 0 else [REASON, GOOD],
+        "contact": True if i == 2 else None,
+        "contact_profit_micro": 29_600_000 if i == 2 else None,
+        "involuntary": None,
+        "remaining_months": None,
+        "lifetime_value_micro": None,
     }
 
 

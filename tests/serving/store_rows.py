@@ -61,6 +61,11 @@ def entry(customer_id: str, probability: float, rank: int, **known: Any) -> dict
         "previous_band": None,
         "previous_as_of": None,
         "reasons": None,
+        "contact": None,
+        "contact_profit_micro": None,
+        "involuntary": None,
+        "remaining_months": None,
+        "lifetime_value_micro": None,
     } | known
 
 

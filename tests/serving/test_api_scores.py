@@ -46,6 +46,12 @@ class TestOneScore:
         assert "expected_gain" in score
         assert "expected_revenue_at_risk" not in score
 
+    def test_it_says_whether_a_contact_pays_where_the_project_names_terms(self, client):
+        score = client.get("/v1/customers/c_002/scores/churn").json()
+        profit = {"amount": "29.60", "currency": "USD"}
+        assert score["contact"] == {"advised": True, "expected_profit": profit}
+        schema_of(client, "Score").validate(score)
+
     def test_it_is_what_the_registered_model_says(self, client):
         fitted = fit()
         published = fitted.probability(frame(60, seed=9))

@@ -40,7 +40,12 @@ class TestFile:
         ]
         churn = [
             entry("c1", 0.35, 1, reasons=reasons("Use fell", "+1 ticket"), renewal_in_horizon=True),
-            entry("c2", 0.25, 2, expected_micro=-1_005_000),
+            entry(
+                *("c2", 0.25, 2),
+                expected_micro=-1_005_000,
+                contact=True,
+                contact_profit_micro=29_600_000,
+            ),
             entry("c3", 0.125, 3, expected_micro=None),
             unscored("gone", "already_churned"),
         ]
@@ -71,6 +76,10 @@ class TestFile:
         assert second["expected_revenue_at_risk"] == "-1.00"  # half-even, and not defused
         assert (third["expected_revenue_at_risk"], third["mrr"]) == ("", "")
         assert (gain["expected_gain"], gain["expected_revenue_at_risk"]) == ("12.34", "")
+
+    def test_whom_to_contact_and_what_it_earns(self, path):
+        found = [(row["contact"], row["contact_profit"]) for row in read(path)]
+        assert found == [("", ""), ("true", "29.60"), ("", ""), ("", "")]
 
     def test_formulas_are_defused(self, path):
         rows = read(path)

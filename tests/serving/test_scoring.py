@@ -13,10 +13,11 @@ import pytest
 
 from features.build import build
 from features.errors import ModelNotFoundError
-from features.project import Bands, Target, load_project
+from features.project import Bands, Money, Target, load_project
 from features.staging import stage
 from models.fitted import Fitted
 from serving import scoring, target_run
+from serving.contacts import Contacts
 from serving.entries import Listing, Scored, scored_entries
 from serving.gains import first_paid, increases, median_increase
 from serving.people import customer_rows, external_ids
@@ -211,13 +212,33 @@ class TestMoney:
         assert [e["band"] for e in entries] == ["high", "medium", "low"]
 
 
-def ranked(probability: list[float], value: list[float]) -> list[dict]:
+class TestContacts:
+    """Value 12 months at a margin of 80 %, 30 % of contacted leavers stay, a contact costs 100."""
+
+    TERMS = Money(contact_cost=100, success_rate=0.3)
+
+    def test_the_best_list_holds_who_pays_within_the_capacity(self):
+        terms = self.TERMS.model_copy(update={"capacity": 2})
+        entries = ranked([0.5, 0.9, 0.1, 0.5], [90.0, 200.0, 100.0, 2400.0], terms)
+        assert [e["contact"] for e in entries] == [False, True, False, True]
+        assert entries[0]["contact_profit_micro"] == 29_600_000  # .5 x .3 x 864 - 100, pays too
+        assert entries[2]["contact_profit_micro"] == -71_200_000
+
+    def test_nothing_is_said_of_an_unknown_value_or_without_terms(self):
+        (entry,) = ranked([0.5], [np.nan], self.TERMS)
+        assert (entry["contact"], entry["contact_profit_micro"]) == (None, None)
+        (entry,) = ranked([0.5], [90.0], Money(contact_cost=100))
+        assert (entry["contact"], entry["contact_profit_micro"]) == (None, None)
+
+
+def ranked(probability: list[float], value: list[float], money: Money | None = None) -> list[dict]:
     p, worth = np.array(probability), np.array(value)
     who = [f"c{place}" for place in range(len(p))]
     scored = Scored(who, p, worth, p * worth * 12, [None] * len(p), np.zeros(len(p), bool))
     bands = Bands(medium=0.3, high=0.6)
     listing = Listing(bands, "revenue_at_risk", "no_amounts", None, {})
-    return list(scored_entries(scored, listing, {}))
+    contacts = Contacts.by(money or Money(), p, worth)
+    return list(scored_entries(scored, listing, {}, contacts))
 
 
 class TestReasons:
