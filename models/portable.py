@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 
 FORMAT = 1
 LIMIT = 30.0  # log-odds are kept within: a probability is never exactly 0 or 1
+CHUNK = 65_536  # rows whose columns are read at once
+TILE = 1_024  # rows written at once, so that a matrix of many columns is filled from the cache
 
 
 class ModelInputError(ValueError):
@@ -57,33 +59,52 @@ def encode(features: Sequence[Mapping[str, Any]], frame: DataFrame) -> Floats:
     if missing:
         raise ModelInputError(f"missing columns {missing}; came {sorted(map(str, frame.columns))}")
     matrix = np.empty((len(frame), len(features)), dtype=np.float64)
-    for position, feature in enumerate(features):
-        read = _codes if feature["kind"] == "category" else _numbers
-        matrix[:, position] = read(feature, frame[feature["name"]])
+    for start in range(0, len(frame), CHUNK):
+        part = frame.iloc[start : start + CHUNK]
+        columns = [_column(feature, part[feature["name"]], start) for feature in features]
+        for row in range(0, len(part), TILE):
+            out = matrix[start + row : start + min(row + TILE, len(part))]
+            for position, column in enumerate(columns):
+                out[:, position] = column[row : row + TILE]
     return matrix
+
+
+def _column(feature: Mapping[str, Any], column: Series, start: int) -> Floats:
+    """A column of the matrix; `start` is the place of its first row, for errors."""
+    if feature["kind"] == "category":
+        return _levels(feature, column)
+    values = _numbers(feature, column)
+    if np.isinf(values).any():
+        row = start + int(np.flatnonzero(np.isinf(values))[0])
+        raise ModelInputError(f"column {feature['name']!r} holds an infinite value in row {row}")
+    return values
 
 
 def _numbers(feature: Mapping[str, Any], column: Series) -> Floats:
     """A column of numbers; missing values are NaN."""
-    values, missing = column.to_numpy(), column.isna().to_numpy()
-    if values.dtype.kind not in "fiub":
-        _check_types(feature["name"], values[~missing], (int, float, Decimal, np.number, np.bool_))
+    values = column.to_numpy()
+    if values.dtype.kind in "fiub":
+        return values.astype(np.float64, copy=False)
+    missing = column.isna().to_numpy()
+    _check_types(feature["name"], values[~missing], (int, float, Decimal, np.number, np.bool_))
     out = np.full(len(values), np.nan)
     out[~missing] = values[~missing].astype(np.float64)
-    if np.isinf(out).any():
-        row = int(np.flatnonzero(np.isinf(out))[0])
-        raise ModelInputError(f"column {feature['name']!r} holds an infinite value in row {row}")
     return out
 
 
-def _codes(feature: Mapping[str, Any], column: Series) -> Floats:
-    """A column of category codes; a value the model has not learned is NaN."""
-    values, missing = column.to_numpy(dtype=object), column.isna().to_numpy()
-    _check_types(feature["name"], values[~missing], (str,))
-    codes = feature["codes"]
-    out = np.full(len(values), np.nan)
-    out[~missing] = [codes.get(value, np.nan) for value in values[~missing]]
-    return out
+def _levels(feature: Mapping[str, Any], column: Series) -> Floats:
+    """A column of categories: its codes, or the rates that stand for them; missing is NaN.
+
+    A value that the model has not learned is NaN among codes, and the prior among rates.
+    """
+    which, levels = column.factorize()
+    values = levels.to_numpy(dtype=object)
+    _check_types(feature["name"], values, (str,))
+    known, unseen = feature.get("encoding"), feature.get("prior", np.nan)
+    if known is None:
+        known, unseen = feature["codes"], np.nan
+    table = [known.get(value, unseen) for value in values]
+    return np.asarray([*table, np.nan], dtype=np.float64)[which]  # -1, the last, is missing
 
 
 def _check_types(name: str, values: Any, allowed: tuple[type, ...]) -> None:
