@@ -108,6 +108,22 @@ def train(
     jobs.train(jobs.stage(read), names, as_json=as_json)
 
 
+@app.command(epilog="Example: retention backtest demo --target churn --origins 5")
+def backtest(
+    project: ProjectFile,
+    target: OneTarget = None,
+    origins: Annotated[
+        int | None, typer.Option(min=1, help="How many, where history allows and no test is fixed.")
+    ] = None,
+    as_json: AsJson = False,
+    data: DataFolder = None,
+) -> None:
+    """Prove each target on later time beside simple baselines; nothing is registered."""
+    read = load_project(project, data).with_targets()
+    names = {target: read.target(target)} if target else read.targets
+    jobs.backtest(jobs.stage(read), names, origins, as_json=as_json)
+
+
 @app.command(epilog="Example: retention score demo --as-of 2026-10-01 --csv list.csv")
 def score(
     project: ProjectFile,

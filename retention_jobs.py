@@ -73,6 +73,33 @@ def build(staged: "Staged") -> None:
     print_table(FRAME_COLUMNS, rows)
 
 
+def backtest(
+    staged: "Staged", names: Iterable[str], n_origins: int | None, *, as_json: bool = False
+) -> None:
+    """Back-test targets, and print every origin; what a library prints goes to stderr."""
+    from training.backtest_run import run_backtest
+    from training.backtest_table import COLUMNS, sentences, table_rows
+
+    registry = registry_of(staged.project)
+    try:
+        with redirect_stdout(sys.stderr), progress_bar("Back-test") as say:
+            found = {
+                name: run_backtest(
+                    staged, name, registry=registry, progress=say, n_origins=n_origins
+                )
+                for name in names
+            }
+    except LeakError as error:
+        if not as_json:
+            print_table(LeakError.COLUMNS, error.rows)
+        raise
+    if as_json:
+        tell(json.dumps({"targets": found}, indent=1))
+    else:
+        print_table(COLUMNS, (row for one in found.items() for row in table_rows(*one)))
+        tell(*(line for one in found.items() for line in sentences(*one)))
+
+
 def train(staged: "Staged", names: Iterable[str], *, as_json: bool = False) -> None:
     """Train targets, and print the reports; what a library prints goes to stderr."""
     from training.summary import SUMMARY_COLUMNS, summary_row

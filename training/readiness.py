@@ -9,7 +9,7 @@ import numpy as np
 from training.labels import known_after, mature
 from training.report import Json, rows_json
 from training.sample import Dataset, Floats, Rows
-from training.splits import Origin, origins
+from training.splits import N_ORIGINS, Origin, origins
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class Plan:
     test: Json | None = None
 
 
-def plan(data: Dataset, data_end: datetime | None, min_events: int) -> Plan:
+def plan(
+    data: Dataset, data_end: datetime | None, min_events: int, n_origins: int = N_ORIGINS
+) -> Plan:
     """The back-test that the data allow.
 
     Parameters
@@ -41,13 +43,15 @@ def plan(data: Dataset, data_end: datetime | None, min_events: int) -> Plan:
         None for a snapshot.
     min_events : int
         Distinct customers with the event, and without it, needed in train and in test.
+    n_origins : int
+        How many rolling origins where history allows.
     """
     if data_end is None:
         return _plan_snapshot(data, min_events)
     dates = sorted(data.keys["as_of"].unique())
     if not dates:
         return Plan(missing="nobody was eligible at any as-of date")
-    found = origins(data.target, dates, data_end)
+    found = origins(data.target, dates, data_end, n_origins)
     if not found:
         return Plan(missing=_too_short(data, dates, data_end))
     # Origins too early to have seen enough are left out while later ones are not.
