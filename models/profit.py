@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc
 
+from features.project import Money
 from models.portable import Floats
 
 Flags = NDArray[np.bool_]
@@ -42,6 +43,13 @@ class Terms:
         for name in ("success_rate", "incentive_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1; got {getattr(self, name)}")
+
+
+def terms_of(money: Money) -> Terms | None:
+    """The terms of a contact; None where the project does not name cost and success rate."""
+    if money.contact_cost is None or money.success_rate is None:
+        return None
+    return Terms(float(money.contact_cost), money.success_rate, money.incentive_share)
 
 
 def expected_profit(probability: ArrayLike, value: ArrayLike, terms: Terms) -> Floats:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.project import Money
-from models.profit import Terms, best_list, expected_profit
+from models.profit import best_list, expected_profit, terms_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,10 +47,3 @@ class Contacts:
         for place in best_list(profit, money.capacity):
             advised[place] = True
         return cls(profit, advised)
-
-
-def terms_of(money: Money) -> Terms | None:
-    """The terms of a contact; None where the project does not name cost and success rate."""
-    if money.contact_cost is None or money.success_rate is None:
-        return None
-    return Terms(float(money.contact_cost), money.success_rate, money.incentive_share)
