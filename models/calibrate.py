@@ -11,12 +11,13 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 
 from models.portable import LIMIT, Floats, calibrate, sigmoid
 
-Method = Literal["auto", "none", "shift", "platt", "isotonic"]
+Method = Literal["auto", "none", "shift", "platt", "beta", "isotonic"]
 
-FEW, MANY = 30, 1000  # events: below, the shift alone; from, isotonic is tried
+FEW, SOME, MANY = 30, 100, 1000  # events: from, a line; beta is tried; isotonic is tried
 PRIOR_SLOPE, PRIOR_SHIFT = 0.25, 1.0  # standard deviations around slope 1 and shift 0
 SLOPES = (0.01, 5.0)
 BLOCK = 50  # rows in a step of the isotonic curve, at least
+BENDS = 97  # points of a beta curve between its straight ends
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,21 @@ def fit_calibration(
     y : array-like of shape (n,)
         0 or 1.
     method : str
-        `auto` by the rarer class: fewer than 30 the shift alone; from 1,000 the isotonic curve if
-        it beats the line in cross-validation by more than its standard error; else the line
-        (Platt), drawn towards slope 1 and shift 0, the harder the fewer events there are. With
-        one class only there is nothing to fit: the identity, method `none`.
+        `auto` by the rarer class: fewer than 30 the shift alone; else the line (Platt), drawn
+        towards slope 1 and shift 0, the harder the fewer events there are. From 100 the beta curve,
+        from 1,000 the isotonic one too is taken if it beats the line in cross-validation by more
+        than its standard error (of two, the better one). With one class only there is nothing to
+        fit: the identity, method `none`.
     groups : array-like of shape (n,), optional
         Customers; rows of one stay together in that cross-validation.
     seed : int
         Of the folds.
+
+    References
+    ----------
+    Kull, M., Silva Filho, T. M., & Flach, P. (2017). Beyond sigmoids: how to obtain well-calibrated
+    probabilities from binary classifiers with beta calibration. Electronic Journal of Statistics,
+    11(2), 5052-5080. doi:10.1214/17-EJS1338SI
     """
     z, y = np.asarray(log_odds, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if z.shape != y.shape or z.ndim != 1:
@@ -104,11 +112,25 @@ def _choose(z: Floats, y: Floats, events: int, groups: Any, seed: int) -> Method
     """The method that the number of events allows and the data prefer."""
     if events < FEW:
         return "shift"
-    if events < MANY:
+    if events < SOME:
         return "platt"
-    gain = _loss(z, y, "platt", groups, seed) - _loss(z, y, "isotonic", groups, seed)
-    error = gain.std() / np.sqrt(len(gain))
-    return "isotonic" if gain.mean() > error else "platt"
+    line = _loss(z, y, "platt", groups, seed)
+    best: Method = "platt"
+    least = 0.0
+    bent: tuple[Method, ...] = ("beta", "isotonic") if events >= MANY else ("beta",)
+    for other in bent:
+        gain = line - _loss(z, y, other, groups, seed)
+        if gain.mean() > max(least, _error(gain, groups)):
+            best, least = other, float(gain.mean())
+    return best
+
+
+def _error(gain: Floats, groups: Any) -> float:
+    """Standard error of a mean over rows; rows of one customer count as one."""
+    apart = gain - gain.mean()
+    if groups is not None:
+        apart = np.bincount(np.unique(groups, return_inverse=True)[1], weights=apart)
+    return float(np.sqrt(np.sum(apart**2)) / len(gain))
 
 
 def _loss(z: Floats, y: Floats, method: Method, groups: Any, seed: int) -> Floats:
@@ -127,20 +149,68 @@ def _loss(z: Floats, y: Floats, method: Method, groups: Any, seed: int) -> Float
 
 def _shift(z: Floats, y: Floats) -> Calibration:
     """The intercept alone."""
-    return Calibration.line("shift", 1.0, _line(z, y, free_slope=False)[1])
+    return Calibration.line("shift", 1.0, _most_probable(z, [], y)[1])
 
 
 def _platt(z: Floats, y: Floats) -> Calibration:
     """Slope and intercept."""
-    return Calibration.line("platt", *_line(z, y, free_slope=True))
+    return Calibration.line("platt", *_line(z, y))
 
 
-def _line(z: Floats, y: Floats, *, free_slope: bool) -> tuple[float, float]:
-    """Most probable slope and shift of `slope * z + shift` under the priors, by Newton steps."""
-    middle = float(z.mean())
-    design = np.column_stack([z - middle, np.ones(len(z))])
-    beta, start = np.zeros(2), z  # beta: slope - 1, shift at the middle
-    precision = np.array([PRIOR_SLOPE**-2 if free_slope else 1e12, PRIOR_SHIFT**-2])
+def _line(z: Floats, y: Floats) -> tuple[float, float]:
+    """Slope and shift of the most probable line."""
+    (slope,), shift = _slopes([z], y)
+    return slope, shift
+
+
+def _beta(z: Floats, y: Floats) -> Calibration:
+    """Two slopes and a shift."""
+    (low, high), shift = _slopes(_halves(z), y)
+    return beta_curve(low, high, shift)
+
+
+def beta_curve(a: float, b: float, c: float) -> Calibration:
+    """`a * log(p) - b * log(1 - p) + c`: slope a where p is small, b where it is large.
+
+    Straight lines through points stand for it, closer together where it bends more.
+    """
+    angles = np.linspace(-np.pi / 2, np.pi / 2, BENDS + 2)[1:-1]
+    points = np.concatenate([[-LIMIT], 2 * np.arcsinh(np.tan(angles)), [LIMIT]])
+    low, high = _halves(points)
+    return Calibration("beta", tuple(points.tolist()), tuple((a * low + b * high + c).tolist()))
+
+
+def _halves(z: Floats) -> list[Floats]:
+    """log(p) and -log(1 - p), which sum to the log-odds."""
+    return [-np.logaddexp(0, -z), np.logaddexp(0, z)]
+
+
+def _slopes(parts: list[Floats], y: Floats) -> tuple[list[float], float]:
+    """Most probable slope of each part, within bounds, and the shift of their sum."""
+    slopes, held = np.ones(len(parts)), np.zeros(len(parts), dtype=bool)
+    while True:
+        offset = np.sum([s * part for s, part, h in zip(slopes, parts, held, strict=True) if h], 0)
+        free = [part for part, h in zip(parts, held, strict=True) if not h]
+        slopes[~held], shift = _most_probable(offset + np.zeros(len(y)), free, y)
+        within = np.clip(slopes, *SLOPES)
+        if np.array_equal(within, slopes):
+            return slopes.tolist(), shift
+        held |= within != slopes  # at a bound: the rest that goes with it
+        slopes = within
+
+
+def _most_probable(offset: Floats, parts: list[Floats], y: Floats) -> tuple[Floats, float]:
+    """Slopes and shift of `offset + slopes @ parts + shift` under the priors, by Newton steps.
+
+    The slopes of two halves vary more around 1, so that their mean varies as the slope of a line.
+    """
+    middle = np.array([part.mean() for part in parts])
+    design = np.column_stack([*parts, np.ones(len(y))])
+    start = offset + design[:, :-1].sum(axis=1)
+    design[:, :-1] -= middle
+    beta = np.zeros(len(parts) + 1)  # each slope - 1, and the shift at the middle
+    halves = max(len(parts), 1)
+    precision = np.append(np.full(len(parts), PRIOR_SLOPE**-2 / halves), PRIOR_SHIFT**-2)
     for _ in range(50):
         p = sigmoid(np.clip(start + design @ beta, -LIMIT, LIMIT))
         gradient = design.T @ (y - p) - precision * beta
@@ -150,15 +220,12 @@ def _line(z: Floats, y: Floats, *, free_slope: bool) -> tuple[float, float]:
         beta = beta + step
         if np.abs(step).max() < 1e-10:
             break
-    slope = float(np.clip(1 + beta[0], *SLOPES))
-    if slope != 1 + beta[0]:  # at a bound: the shift that goes with it
-        return slope, _line(z * slope, y, free_slope=False)[1]
-    return slope, float(beta[1] + middle * (1 - slope))
+    return 1 + beta[:-1], float(beta[-1] - middle @ beta[:-1])
 
 
 def _isotonic(z: Floats, y: Floats) -> Calibration:
     """A monotone curve through steps of at least 50 rows, smoothed towards the line."""
-    slope, shift = _line(z, y, free_slope=True)
+    slope, shift = _line(z, y)
     order = np.argsort(z, kind="stable")
     steps = _merge(np.asarray(isotonic_regression(y[order])))
     xs: list[float] = []
@@ -190,4 +257,4 @@ def _merge(fitted: Floats) -> list[tuple[int, int]]:
     return steps
 
 
-_FITS = {"shift": _shift, "platt": _platt, "isotonic": _isotonic}
+_FITS = {"shift": _shift, "platt": _platt, "beta": _beta, "isotonic": _isotonic}
