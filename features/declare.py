@@ -13,6 +13,9 @@ Reduce = Literal[
     "sum", "days", "distinct", "last", "first", "latest",
     "streak", "longest_streak", "gap_mean", "gap_sd", "gap_max",
 ]  # fmt: skip
+DAY_KINDS: tuple[Reduce, ...] = (
+    "days", "streak", "longest_streak", "gap_mean", "gap_sd", "gap_max",
+)  # fmt: skip
 EVER = 0  # a window without a beginning
 MOMENTARY = ("last", "first", "latest")  # of all time, without windows
 NULL_IF_NONE = (*MOMENTARY, "gap_mean", "gap_sd", "gap_max")
@@ -66,8 +69,8 @@ class Measure:
     - last, first: a boolean; days since such a row
     - latest: a number or decimal; that of the last row
     - distinct: any value; how many differ
-    - days, streak, longest_streak, gap_mean, gap_sd, gap_max: `table.day`, the local date; how many
-      days, the run of days up to the as-of, the longest run, days between such days
+    - days, streak, longest_streak, gap_mean, gap_sd, gap_max: `table.day`, the local date, or null;
+      how many days, the run of days up to the as-of, the longest run, days between such days
     """
 
     name: str

@@ -11,6 +11,7 @@ import pandas as pd
 from features.errors import ProjectError
 
 DAY = 86_400_000_000  # microseconds
+WORD = 60  # days of an interval that are kept as bits of one number
 Unit = Literal["D", "h", "m"]
 _UNITS: tuple[tuple[Unit, int], ...] = (("D", DAY), ("h", 3_600_000_000), ("m", 60_000_000))
 
@@ -48,6 +49,27 @@ class Grid:
         """Position in `edges` of the moment `days` before an as-of (an index into `as_of`)."""
         return int(self.places[days][as_of])
 
+    def fine(self, since: int | None) -> "Grid":
+        """The same with more edges, back to microsecond `since`: no interval exceeds WORD days."""
+        local = pd.DatetimeIndex(self.as_of[-1:].astype("datetime64[us]"), tz="UTC")
+        local = local.tz_convert(self.zone)
+        start = int(self.edges[0]) if since is None else min(since, int(self.edges[0]))
+        n_words = (int(self.as_of[-1]) - start) // (WORD * DAY) + 2  # a local day may be short
+        more = [_days_before(local, WORD * k) for k in range(1, n_words + 1)]
+        edges = np.union1d(self.edges, np.concatenate(more))
+        places = {d: np.searchsorted(edges, self.edges[p]) for d, p in self.places.items()}
+        shown = np.searchsorted(self.as_of, edges, side="left")
+        return Grid(self.as_of, edges, shown, self.zone, places)
+
+    @cached_property
+    def first_day(self) -> np.ndarray:
+        """The local day in which each interval begins, in days since 1970; shape (n_edges,).
+
+        Interval 0 has no beginning; it is given the day of its end.
+        """
+        begins = np.concatenate([self.edges[:1], self.edges[:-1]])
+        return np.asarray(_local(begins, self.zone).astype("datetime64[D]").astype(np.int64))
+
     @property
     def days_whole(self) -> bool:
         """Whether every edge is a midnight, so that no day is cut in two."""
@@ -63,7 +85,8 @@ class Grid:
         """The unit of time that cuts no interval and no day, and a table of what a unit lies in.
 
         One row per unit from microsecond `since` (or the first edge) to the last as-of: `unit`,
-        `interval`, `shown`, and `day`, a local date.
+        `interval`, `shown`, `day`, a local date, and `day_bit`, the day as a bit of its interval:
+        bit 0 is the day in which it begins (no bit where an interval is too long; see `fine`).
 
         Raises
         ------
@@ -76,15 +99,23 @@ class Grid:
             if not np.any(cuts % size):
                 starts = np.arange(start // size * size, self.edges[-1], size, dtype=np.int64)
                 interval = np.searchsorted(self.edges, starts, side="right")
+                day = _local(starts, self.zone).astype("datetime64[D]")
                 frame = {
                     "unit": starts.astype("datetime64[us]"),
                     "interval": interval.astype(np.int32),
                     "shown": self.shown[interval].astype(np.int32),
-                    "day": _local(starts, self.zone).astype("datetime64[D]").astype(object),
+                    "day": day.astype(object),
+                    "day_bit": _bit(day.astype(np.int64) - self.first_day[interval]),
                 }
                 return unit, pd.DataFrame(frame)
         odd = pd.Timestamp(int(self.as_of[self.as_of % _UNITS[-1][1] != 0][0]), unit="us")
         raise ProjectError(f"as-of {odd} is not a whole minute; give a date or an hour")
+
+
+def _bit(place: np.ndarray) -> np.ndarray:
+    """Numbers of one bit each; 0 where the place is not among 63."""
+    inside = (place >= 0) & (place < 63)
+    return np.where(inside, np.left_shift(1, np.where(inside, place, 0)), 0)
 
 
 def _days_before(local: pd.DatetimeIndex, days: int) -> np.ndarray:

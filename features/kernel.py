@@ -65,6 +65,24 @@ class Cube:
         return _OPERATION[kind].accumulate(planes, axis=0, out=planes)
 
 
+class Days:
+    """Days as bits: which of them are known already, for one block of customers."""
+
+    def __init__(self, kinds: Sequence[Reduce], n_intervals: int, n_customers: int) -> None:
+        self.columns = np.flatnonzero([kind == "days" for kind in kinds])
+        self.known = np.zeros((n_intervals, n_customers, len(self.columns)), np.int64)
+
+    def counted(self, rows: Rows) -> np.ndarray:
+        """The values of rows, each bit set replaced by how many of its days were not known yet."""
+        if not len(self.columns):
+            return rows.values
+        values, place = rows.values.copy(), (rows.interval, rows.customer)
+        known, bits = self.known[place], values[:, self.columns]
+        values[:, self.columns] = np.bitwise_count(bits & ~known)
+        self.known[place] = known | bits
+        return values
+
+
 def window_values(
     reduced: Blocks,
     kinds: Sequence[Reduce],
@@ -77,7 +95,8 @@ def window_values(
 
     Parameters
     ----------
-    kinds : sequence of {"sum", "last", "first"}, one per column of `reduced.values`
+    kinds : sequence of {"sum", "last", "first", "days"}, one per column of `reduced.values`
+        Days come as bits (`Grid.lookup`) and are counted.
     windows : sequence of (start, end) in days before the as-of
     customer, as_of : int64 arrays of shape (n_pairs,)
         Codes of the customers, sorted; positions in `grid.as_of`.
@@ -105,14 +124,15 @@ def _fill(
     grid: Grid,
 ) -> None:
     """Walk the as-ofs of a block in order, letting late rows in as they become known."""
-    cube = Cube(kinds, len(grid.edges), size)
+    cube = Cube(["sum" if k == "days" else k for k in kinds], len(grid.edges), size)
+    days = Days(kinds, len(grid.edges), size)
     on_time = rows.shown == grid.shown[rows.interval]
     prompt, late = rows[on_time], rows[~on_time]
-    cube.fill(prompt.customer, prompt.interval, prompt.values)
+    cube.fill(prompt.customer, prompt.interval, days.counted(prompt))
     found = np.empty((len(windows), len(customer), rows.values.shape[1]), np.int64)
     for moment, pairs in groups(as_of, len(grid.as_of)):
         new = late[late.shown == moment]
-        cube.add(new.customer, new.interval, new.values)
+        cube.add(new.customer, new.interval, days.counted(new))
         if not len(pairs):
             continue
         for number, (start, end) in enumerate(windows):

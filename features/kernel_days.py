@@ -159,6 +159,51 @@ def _summarise(
                 out[number, place, pairs] = SUMMARIES[kind](seen)[customer[pairs]]
 
 
+def day_values(
+    reduced: Blocks,
+    column: int,
+    kinds: Sequence[Reduce],
+    windows: Sequence[Window],
+    grid: Grid,
+    customer: np.ndarray,
+    as_of: np.ndarray,
+) -> np.ndarray:
+    """As `set_values`, of days that come as bits in one column of the rows of a fine grid."""
+    out = np.full((len(windows), len(kinds), len(customer)), np.nan)
+    work = partial(_summarise_bits, column=column, kinds=kinds, windows=windows, grid=grid)
+    reduced.each(work, out, customer, as_of)
+    return out
+
+
+def _summarise_bits(
+    out: np.ndarray,
+    rows: Rows,
+    customer: np.ndarray,
+    as_of: np.ndarray,
+    *,
+    column: int,
+    kinds: Sequence[Reduce],
+    windows: Sequence[Window],
+    grid: Grid,
+) -> None:
+    """Summaries of a block, from a row per day that a window may hold."""
+    ends = [end for _, end in windows]
+    asked = rows.values[:, column] != 0
+    if EVER not in ends:
+        asked &= rows.interval > grid.edge(0, max(ends))
+    days = _spread(rows[asked], column, grid)
+    _summarise(out, days, customer, as_of, kinds=kinds, windows=windows, grid=grid)
+
+
+def _spread(rows: Rows, column: int, grid: Grid) -> Rows:
+    """One row per day: its value is the day, in days since 1970."""
+    bits = rows.values[:, column]
+    at = [np.flatnonzero(bits >> place & 1) for place in range(63)]
+    which, place = np.concatenate(at), np.repeat(np.arange(63), [len(one) for one in at])
+    day = grid.first_day[rows.interval[which]] + place
+    return Rows(rows.customer[which], rows.interval[which], rows.shown[which], day[:, None])
+
+
 def latest_values(
     reduced: Blocks, grid: Grid, customer: np.ndarray, as_of: np.ndarray
 ) -> np.ndarray:

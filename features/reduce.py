@@ -1,24 +1,20 @@
-"""The one pass over an event table: rows become sums per customer, interval and first showing."""
+"""The rows of a scan as arrays: sums per customer, interval and first showing, in blocks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.declare import Measure
 from features.grid import Grid, microseconds
 from features.parallel import in_threads
 
 MILLIONTH = 1_000_000
 BLOCK_BYTES = 8 << 20  # of a block's planes in the kernel, so few that they stay in the cache
 BATCH_ROWS = 1 << 20
-LATEST = ("at", "known", "value")
-Contributes = Callable[[ir.Table], ir.Value]
 
 
 @dataclass(frozen=True)
@@ -115,122 +111,7 @@ def pairs_of(customer: np.ndarray, low: int, size: int) -> slice:
     return slice(*np.searchsorted(customer, [low, low + size]))
 
 
-def reduce_events(
-    table: ir.Table, measures: Sequence[Measure], grid: Grid, customers: pa.Array
-) -> Blocks:
-    """Sum additive measures, and take last and first moments, in one scan of the table."""
-    names = [m.name for m in measures]
-    return _fetch(scan(table, measures, grid, customers), names, grid, customers)
-
-
-def scan(table: ir.Table, measures: Sequence[Measure], grid: Grid, customers: pa.Array) -> ir.Table:
-    """The one query over the events: sums by customer, interval and showing."""
-    placed = _placed(table, grid, customers)
-    sums = {m.name: _aggregate(placed, m) for m in measures}
-    return placed.group_by("customer", "interval", "shown").aggregate(**sums)
-
-
-def reduce_days(table: ir.Table, measure: Measure, grid: Grid, customers: pa.Array) -> Blocks:
-    """Count distinct days: a day is one row, shown as soon as the first of its events is."""
-    placed = _placed(table, grid, customers)
-    value = measure.contributes(placed)
-    days = (
-        placed.filter(value.notnull())
-        .mutate(day=value)
-        .group_by("customer", "interval", "day")
-        .aggregate(shown=ibis._.shown.min())
-    )
-    one = days.group_by("customer", "interval", "shown").aggregate(**{measure.name: ibis._.count()})
-    return _fetch(one, [measure.name], grid, customers)
-
-
-def reduce_distinct(
-    table: ir.Table,
-    contributes: Contributes,
-    grid: Grid,
-    customers: pa.Array,
-    since: int | None = None,
-) -> Blocks:
-    """One row per customer, value, interval and showing; `values` is a code of the value.
-
-    Rows before `since` (microseconds) are in no window that is asked for.
-    """
-    if since is not None:
-        table = table.filter(table.occurred_at >= np.datetime64(since, "us").item())
-    placed = _placed(table, grid, customers)
-    value = contributes(placed)
-    rows = (
-        placed.filter(value.notnull())
-        .mutate(value=value.hash() if value.type().is_string() else value)
-        .group_by("customer", "interval", "value")
-        .aggregate(shown=ibis._.shown.min())
-    )
-    return _fetch(rows, ["value"], grid, customers)
-
-
-def reduce_latest(
-    table: ir.Table, contributes: Contributes, grid: Grid, customers: pa.Array
-) -> Blocks:
-    """The latest value per customer, interval and showing; `values` are both clocks and the value.
-
-    Of values at one moment the one known last counts, of those the greatest.
-    """
-    placed = _placed(table, grid, customers)
-    value = contributes(placed)
-    clocks = {"at": placed.occurred_at, "known": placed.known_at}
-    latest = ibis.struct({**clocks, "value": value}).max(where=value.notnull())
-    rows = (
-        placed.group_by("customer", "interval", "shown")
-        .aggregate(latest=latest)
-        .filter(ibis._.latest.notnull())
-        .mutate(**{name: ibis._.latest[name] for name in LATEST})
-        .drop("latest")
-    )
-    return _fetch(rows, LATEST, grid, customers)
-
-
-def _placed(table: ir.Table, grid: Grid, customers: pa.Array) -> ir.Table:
-    """The rows any as-of may see, each with its interval and the as-of that first sees it."""
-    last = np.datetime64(int(grid.as_of[-1]), "us").item()
-    rows = table.filter(table.occurred_at < last, table.known_at < last)
-    oldest = table.occurred_at.min().to_pyarrow().cast(pa.timestamp("us")).value
-    unit, frame = grid.lookup(grid.edges[0] if oldest is None else oldest)
-    lookup = ibis.memtable(pa.Table.from_pandas(frame, preserve_index=False))
-    by_event = lookup.rename(at_unit="unit", at_shown="shown")
-    by_known = lookup.select(known_unit="unit", known_shown="shown")
-    late = rows.known_at > rows.occurred_at
-    rows = rows.mutate(
-        at_unit=rows.occurred_at.truncate(unit),
-        known_unit=ibis.ifelse(late, rows.known_at.truncate(unit), ibis.null("timestamp(6)")),
-    )
-    rows = rows.inner_join(by_event, "at_unit").left_join(by_known, "known_unit")
-    rows = rows.inner_join(_codes(customers), "customer_id")
-    return rows.mutate(shown=ibis.greatest(rows.at_shown, rows.known_shown.fill_null(0)))
-
-
-def _aggregate(rows: ir.Table, measure: Measure) -> ir.Value:
-    value = measure.contributes(rows)
-    if measure.reduce == "last":
-        return rows.occurred_at.max(where=value)
-    if measure.reduce == "first":
-        return rows.occurred_at.min(where=value)
-    if value.type().is_boolean():
-        return ibis.ifelse(value, 1, ibis.null("int8")).count()
-    return value.sum()
-
-
-def typed(table: ir.Table) -> ir.Table:
-    """An event table as a measure sees it: with `day`, the local date, which the scan looks up."""
-    return table.mutate(day=ibis.null("date"))
-
-
-def _codes(customers: pa.Array) -> ir.Table:
-    """Customers with their places: numbers group faster than names, and strangers fall out."""
-    places = pa.array(np.arange(len(customers), dtype=np.int32))
-    return ibis.memtable(pa.table({"customer_id": customers, "customer": places}))
-
-
-def _fetch(expression: ir.Table, names: Sequence[str], grid: Grid, customers: pa.Array) -> Blocks:
+def fetch(expression: ir.Table, names: Sequence[str], grid: Grid, customers: pa.Array) -> Blocks:
     """The grouped rows as compact integers, in blocks of customers."""
     size = max(1, BLOCK_BYTES // (len(grid.edges) * len(names) * 8))
     backend = expression.get_backend()

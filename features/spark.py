@@ -63,7 +63,7 @@ class _Compiler(PySparkCompiler):  # type: ignore[misc]  # Ibis ships no types
     __slots__ = ()
 
     # Among the 32 bits of Spark's `hash` the values of a large company would collide.
-    SIMPLE_OPS = PySparkCompiler.SIMPLE_OPS | {ops.Hash: "xxhash64"}
+    SIMPLE_OPS = PySparkCompiler.SIMPLE_OPS | {ops.Hash: "xxhash64", ops.BitOr: "bit_or"}
 
 
 class SparkTables(Backend):  # type: ignore[misc]

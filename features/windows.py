@@ -1,28 +1,17 @@
 """Windows over every event table: which are wanted, the values, and how a feature asks for them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
-from features.declare import DERIVED, EVER, MEASURES, MOMENTARY, Derived, Measure, Reduce
+from features.declare import DERIVED, EVER, MEASURES, MOMENTARY, Derived, Measure
 from features.engine import Tables
-from features.grid import DAY, Grid
-from features.kernel import NEVER, Window, window_values
-from features.kernel_days import SUMMARIES, latest_values, set_values
-from features.parallel import in_threads
-from features.reduce import (
-    MILLIONTH,
-    reduce_days,
-    reduce_distinct,
-    reduce_events,
-    reduce_latest,
-    typed,
-)
+from features.grid import Grid
+from features.kernel import Window
+from features.passes import Passes, Values
 
-Values = dict[tuple[str, Window], np.ndarray]
 Wanted = dict[str, set[Window]]  # measure -> windows
 
 
@@ -112,88 +101,9 @@ def compute_windows(
     """
     values: Values = {}
     for table in sorted({MEASURES[name].table for name in wanted}):
-        mine = [MEASURES[name] for name in wanted if MEASURES[name].table == table]
-        for group in _passes(typed(tables[table]), mine, grid):
-            windows = sorted(set().union(*(wanted[m.name] for m in group)))
-            found = _evaluate(tables[table], group, windows, grid, customers, customer, as_of)
-            for column, item in enumerate(group):
-                for number, window in enumerate(windows):
-                    if window in wanted[item.name]:
-                        values[item.name, window] = found[number, column]
+        mine = {MEASURES[n]: w for n, w in wanted.items() if MEASURES[n].table == table}
+        values |= Passes(tables[table], mine, grid, customers, customer, as_of).values()
     return values
-
-
-def _passes(table: ir.Table, measures: Sequence[Measure], grid: Grid) -> list[list[Measure]]:
-    """Which measures share a scan: all sums and moments; all summaries of the same values."""
-    shared = [m for m in measures if m.reduce in ("sum", "last", "first")]
-    alone = [[m] for m in measures if m.reduce == "latest" or _is_additive(m, grid)]
-    groups: dict[Any, list[Measure]] = {}
-    for item in measures:
-        if item.reduce in SUMMARIES and not _is_additive(item, grid):
-            groups.setdefault(item.contributes(table).op(), []).append(item)
-    return [group for group in (shared, *alone, *groups.values()) if group]
-
-
-def _is_additive(item: Measure, grid: Grid) -> bool:
-    """Days that no edge cuts are counted in the scan, like a sum."""
-    return item.reduce == "days" and grid.days_whole
-
-
-def _evaluate(
-    table: ir.Table,
-    group: Sequence[Measure],
-    windows: Sequence[Window],
-    grid: Grid,
-    customers: pa.Array,
-    customer: np.ndarray,
-    as_of: np.ndarray,
-) -> np.ndarray:
-    """Values of shape (n_windows, n_measures, n_pairs) of measures that share a scan."""
-    first = group[0]
-    if first.reduce == "latest":
-        rows = reduce_latest(table, first.contributes, grid, customers)
-        found = latest_values(rows, grid, customer, as_of) / _scale(table, first)
-        return np.broadcast_to(found, (len(windows), 1, len(found)))
-    if first.reduce in SUMMARIES and not _is_additive(first, grid):
-        since = _since(windows, grid)
-        rows = reduce_distinct(table, first.contributes, grid, customers, since)
-        return set_values(rows, [m.reduce for m in group], windows, grid, customer, as_of)
-    if first.reduce == "days":
-        kinds: list[Reduce] = ["sum"]
-        rows = reduce_days(table, first, grid, customers)
-    else:
-        kinds = [m.reduce for m in group]
-        rows = reduce_events(table, group, grid, customers)
-    found = window_values(rows, kinds, windows, grid, customer, as_of)
-    moments = grid.as_of[as_of]
-    scales = [_scale(table, m) if m.reduce == "sum" else 1 for m in group]
-    in_threads(
-        lambda place: _natural(found[:, place], group[place], scales[place], moments),
-        range(len(group)),
-    )
-    return found.view(np.float64)
-
-
-def _since(windows: Sequence[Window], grid: Grid) -> int | None:
-    """Where the longest window of the first as-of begins; None where one has no beginning."""
-    ends = [end for _, end in windows]
-    return None if EVER in ends else int(grid.edges[grid.edge(0, max(ends))])
-
-
-def _scale(table: ir.Table, item: Measure) -> int:
-    """Decimals come in millionths."""
-    return MILLIONTH if item.contributes(typed(table)).type().is_decimal() else 1
-
-
-def _natural(found: np.ndarray, item: Measure, scale: int, moments: np.ndarray) -> None:
-    """Turn whole numbers of shape (n_windows, n_pairs) into their unit, in the same memory."""
-    natural = found.view(np.float64)
-    for number in range(len(found)):
-        if item.reduce in ("last", "first"):
-            days = (moments - found[number]) / DAY
-            natural[number] = np.where(found[number] == NEVER, np.nan, days)
-        else:
-            np.divide(found[number], scale, out=natural[number])
 
 
 def safe_ratio(over: np.ndarray, under: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from cases.windows_case import KINDS, WINDOWS, as_of_dates, declare_measures, pl
 from features.declare import MEASURES
 from features.engine import Tables, open_duckdb, open_tables
 from features.grid import Grid
-from features.reduce import scan
+from features.scan import scan
 from features.windows import compute_windows
 
 SQL = Path(__file__).parents[1] / "sql"
