@@ -98,13 +98,14 @@ def _levels(feature: Mapping[str, Any], column: Series) -> Floats:
     A value that the model has not learned is NaN among codes, and the prior among rates.
     """
     which, levels = column.factorize()
-    values = levels.to_numpy(dtype=object)
+    values = np.asarray(levels, dtype=object)
     _check_types(feature["name"], values, (str,))
     known, unseen = feature.get("encoding"), feature.get("prior", np.nan)
     if known is None:
         known, unseen = feature["codes"], np.nan
     table = [known.get(value, unseen) for value in values]
-    return np.asarray([*table, np.nan], dtype=np.float64)[which]  # -1, the last, is missing
+    cells = np.asarray([*table, np.nan], dtype=np.float64)
+    return np.asarray(cells[which])  # -1, the last, is missing
 
 
 def _check_types(name: str, values: Any, allowed: tuple[type, ...]) -> None:
