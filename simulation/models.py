@@ -104,6 +104,7 @@ _PERSONS = {
     "segments": ("student", "adult", "family"),
     "attributes": ("age_group", "household"),
     "groups": ("18-24", "25-29", "30-34", "35-44", "45-54", "55-64", "65+"),
+    "seats": (0.0, 0.0, 0.0),
     "people": True,
 }
 
@@ -146,7 +147,6 @@ MEMBERSHIP = Model(
     trial=0.35,
     existing_free=0.0,
     above=((0.45, 0.10), (0.6, 0.2), (0.7, 0.3)),
-    seats=(0.0, 0.0, 0.0),
     long_terms=(0.25, 0.4, 0.5),
     leave=1.3,
     grow=2.0,
@@ -180,7 +180,6 @@ FREEMIUM = Model(
     free=0.88,
     trial=0.08,
     existing_free=0.8,
-    seats=(0.0, 0.0, 0.0),
     leave=1.4,
     grow=2.0,
     win_back=0.0,
@@ -233,7 +232,6 @@ CONSUMPTION = Model(
         renamed="item_view",
         paid_only=False,
     ),
-    seats=(0.0, 0.0, 0.0),
     currencies=True,
     months=(0.9, 0.9, 1.0, 1.0, 1.0, 0.95, 0.9, 0.9, 1.0, 1.0, 1.25, 1.5),  # of orders
     **_PERSONS,  # type: ignore[arg-type]
