@@ -125,12 +125,18 @@ class TestPoint:
         assert models["churn"].trained_at == MONDAY
 
     def test_thousands_a_second(self, acme):
-        """A tenth of what one core does, so that a slow machine passes and a scan does not."""
+        """A tenth of what one core does, so that a slow machine passes and a scan does not.
+
+        The best of three rounds: what else runs beside is not what is measured.
+        """
         acme.score_of("b", "churn")
-        begun = time.perf_counter()
-        for _ in range(300):
-            acme.score_of("b", "churn")
-        assert time.perf_counter() - begun < 1.0
+        rounds = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            for _ in range(100):
+                acme.score_of("b", "churn")
+            rounds.append(time.perf_counter() - begun)
+        assert min(rounds) < 1 / 3
 
 
 class TestList:
