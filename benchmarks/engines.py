@@ -74,14 +74,16 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def measure(step: str, folder: Path) -> Result:
-    """One step in this process, with the peak memory of it and of the processes it started."""
+    """One step in this process, with the work and memory of it and of those it started."""
     found = STEPS[step](folder)
+    cpu = time.process_time()
     here = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     peaks = {"java": 0, "python": here}
     for child in psutil.Process().children(recursive=True):
         kind = "java" if "java" in child.name() else "python"
         peaks[kind] += _peak_of(child.pid)
-    return found | {name: bytes_ / 1e9 for name, bytes_ in peaks.items()}
+        cpu += sum(child.cpu_times()[:2])
+    return found | {"cpu": cpu} | {name: bytes_ / 1e9 for name, bytes_ in peaks.items()}
 
 
 def _peak_of(pid: int) -> int:
@@ -130,13 +132,13 @@ def table(results: dict[int, dict[str, Result]]) -> str:
     )
     rows = [
         f"| {events:,} | {customers_of(events):,} | {step} | {one['seconds']:.1f} |"
-        f" {one['python']:.2f} | {format(one['java'], '.2f') if one['java'] else ''} |"
+        f" {one['cpu']:.0f} | {one['python']:.2f} | {format(one['java'], '.2f') if one['java'] else ''} |"
         for events, steps in results.items()
         for step, one in steps.items()
     ]
     head = [
-        "| events | customers | step | seconds | peak GB, Python | peak GB, Java |",
-        "|---:|---:|---|---:|---:|---:|",
+        "| events | customers | step | seconds | CPU seconds | peak GB, Python | peak GB, Java |",
+        "|---:|---:|---|---:|---:|---:|---:|",
     ]
     return "\n".join(["# Engines", "", about, "", *head, *rows, ""])
 
