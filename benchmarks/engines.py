@@ -130,17 +130,18 @@ def table(results: dict[int, dict[str, Result]]) -> str:
         f" {version('pyspark')}, Python {platform.python_version()}."
         f" `make bench` (or `python benchmarks/engines.py`), {datetime.now(UTC):%Y-%m-%d}."
     )
-    rows = [
-        f"| {events:,} | {customers_of(events):,} | {step} | {one['seconds']:.1f} |"
-        f" {one['cpu']:.0f} | {one['python']:.2f} | {format(one['java'], '.2f') if one['java'] else ''} |"
-        for events, steps in results.items()
-        for step, one in steps.items()
-    ]
+    rows = [_row(n, step, one) for n, steps in results.items() for step, one in steps.items()]
     head = [
         "| events | customers | step | seconds | CPU seconds | peak GB, Python | peak GB, Java |",
         "|---:|---:|---|---:|---:|---:|---:|",
     ]
     return "\n".join(["# Engines", "", about, "", *head, *rows, ""])
+
+
+def _row(events: int, step: str, one: Result) -> str:
+    java = f"{one['java']:.2f}" if one["java"] else ""
+    cells = (f"{events:,}", f"{customers_of(events):,}", step, f"{one['seconds']:.1f}")
+    return f"| {' | '.join(cells)} | {one['cpu']:.0f} | {one['python']:.2f} | {java} |"
 
 
 def main() -> None:
