@@ -7,7 +7,7 @@ from features.declare import derived, measure
 from features.windows import Windows, safe_ratio
 
 
-@measure(windows=(7, 28, 90, 180), unit="events", reason="usage_volume", actionable=True)
+@measure(windows=(7, 28, 90, 180), unit="events", reason="usage", actionable=True)
 def usage_events(usage: ir.Table) -> ir.Value:
     """Uses of the product."""
     return usage.occurred_at.notnull()
@@ -16,7 +16,7 @@ def usage_events(usage: ir.Table) -> ir.Value:
 @measure(
     windows=(7, 28, 90, 180),
     unit="quantity",
-    reason="usage_volume",
+    reason="usage",
     actionable=True,
     needs=("quantity",),
 )
@@ -25,9 +25,7 @@ def usage_quantity(usage: ir.Table) -> ir.Value:
     return usage.quantity
 
 
-@measure(
-    reduce="days", windows=(7, 28, 90, 180), unit="days", reason="usage_frequency", actionable=True
-)
+@measure(reduce="days", windows=(7, 28, 90, 180), unit="days", reason="usage", actionable=True)
 def active_days(usage: ir.Table) -> ir.Value:
     """Days with any use."""
     return usage.day
@@ -37,7 +35,7 @@ def active_days(usage: ir.Table) -> ir.Value:
     reduce="distinct",
     windows=(28, 90),
     unit="users",
-    reason="active_users",
+    reason="usage",
     actionable=True,
     needs=("user_id",),
 )
@@ -50,7 +48,7 @@ def active_users(usage: ir.Table) -> ir.Value:
     reduce="distinct",
     windows=(28, 90),
     unit="kinds",
-    reason="usage_breadth",
+    reason="usage",
     actionable=True,
     needs=("event",),
 )
@@ -62,7 +60,7 @@ def event_kinds(usage: ir.Table) -> ir.Value:
 @measure(
     reduce="last",
     unit="days",
-    reason="usage_recency",
+    reason="usage",
     actionable=True,
     says="Last use was {value:.0f} days ago",
 )
@@ -81,7 +79,7 @@ def days_since_first_use(usage: ir.Table) -> ir.Value:
     reduce="streak",
     windows=(90,),
     unit="days",
-    reason="usage_rhythm",
+    reason="usage",
     actionable=True,
     says="In use for {value:.0f} days in a row up to now",
 )
@@ -90,7 +88,7 @@ def active_streak(usage: ir.Table) -> ir.Value:
     return usage.day
 
 
-@measure(reduce="longest_streak", windows=(90,), unit="days", reason="usage_rhythm")
+@measure(reduce="longest_streak", windows=(90,), unit="days", reason="usage")
 def longest_streak(usage: ir.Table) -> ir.Value:
     """Most days in a row with any use."""
     return usage.day
@@ -100,7 +98,7 @@ def longest_streak(usage: ir.Table) -> ir.Value:
     reduce="gap_mean",
     windows=(90,),
     unit="days",
-    reason="usage_rhythm",
+    reason="usage",
     actionable=True,
     says="In use every {value:.1f} days on average in the last 90 days",
 )
@@ -109,7 +107,7 @@ def active_gap_mean(usage: ir.Table) -> ir.Value:
     return usage.day
 
 
-@measure(reduce="gap_sd", windows=(90,), unit="days", reason="usage_rhythm", actionable=True)
+@measure(reduce="gap_sd", windows=(90,), unit="days", reason="usage", actionable=True)
 def active_gap_sd(usage: ir.Table) -> ir.Value:
     """How much the days from one day with use to the next vary (standard deviation)."""
     return usage.day
@@ -118,7 +116,7 @@ def active_gap_sd(usage: ir.Table) -> ir.Value:
 @measure(
     reduce="latest",
     unit="quantity",
-    reason="usage_volume",
+    reason="usage",
     needs=("quantity",),
     says="The last use was of {value:,.0f}",
 )
@@ -127,13 +125,13 @@ def last_use_quantity(usage: ir.Table) -> ir.Value:
     return usage.quantity
 
 
-@derived(unit="days", reason="usage_frequency", window_days=28, actionable=True)
+@derived(unit="days", reason="usage", window_days=28, actionable=True)
 def active_days_prev_28d(f: Windows) -> np.ndarray:
     """Days with any use in the 28 days before the last 28."""
     return f.active_days(28, 56)
 
 
-@derived(unit="events", reason="usage_volume", window_days=28, actionable=True)
+@derived(unit="events", reason="usage", window_days=28, actionable=True)
 def usage_events_prev_28d(f: Windows) -> np.ndarray:
     """Uses of the product in the 28 days before the last 28."""
     return f.usage_events(28, 56)
@@ -203,7 +201,7 @@ def quantity_pace_28d_90d(f: Windows) -> np.ndarray:
 
 @derived(
     unit="share",
-    reason="usage_frequency",
+    reason="usage",
     window_days=28,
     actionable=True,
     says="Active on {value:.0%} of the last 28 days",
@@ -215,7 +213,7 @@ def active_days_share_28d(f: Windows) -> np.ndarray:
 
 @derived(
     unit="events",
-    reason="usage_volume",
+    reason="usage",
     window_days=28,
     actionable=True,
     says="{value:,.1f} uses on an active day, on average, in the last 28 days",
@@ -227,7 +225,7 @@ def usage_per_active_day_28d(f: Windows) -> np.ndarray:
 
 @derived(
     unit="share",
-    reason="active_users",
+    reason="usage",
     tables=("subscriptions",),
     window_days=28,
     actionable=True,
@@ -240,7 +238,7 @@ def seats_used_share_28d(f: Windows) -> np.ndarray:
 
 @derived(
     unit="quantity",
-    reason="usage_volume",
+    reason="usage",
     tables=("subscriptions",),
     window_days=28,
     actionable=True,
@@ -253,7 +251,7 @@ def quantity_per_seat_28d(f: Windows) -> np.ndarray:
 
 @derived(
     unit="users",
-    reason="active_users",
+    reason="usage",
     window_days=28,
     actionable=True,
 )
@@ -264,7 +262,7 @@ def active_users_prev_28d(f: Windows) -> np.ndarray:
 
 @derived(
     unit="ratio",
-    reason="active_users",
+    reason="usage",
     window_days=28,
     actionable=True,
     says="Active users {moved} from {before:.0f} to {now:.0f} in four weeks",
@@ -277,7 +275,7 @@ def active_users_trend_28d(f: Windows) -> np.ndarray:
 
 @derived(
     unit="share",
-    reason="usage_frequency",
+    reason="usage",
     says="In use on {value:.0%} of the days since first use",
     actionable=True,
 )
@@ -288,7 +286,7 @@ def active_days_share_ever(f: Windows) -> np.ndarray:
 
 @derived(
     unit="ratio",
-    reason="usage_recency",
+    reason="usage",
     says="Silent for {value:.1f} times the customer's usual gap",
     actionable=True,
 )
