@@ -45,11 +45,12 @@ def fit_linear(
     categorical : sequence of int
         Positions that hold category codes.
     c : float
-        Inverse strength of the squared penalty on the standardised coefficients.
+        Inverse strength of the squared penalty on the standardised coefficients; 0 leaves the
+        intercept alone, the constant.
     """
-    chosen = set(categorical)
+    chosen = set(range(X.shape[1]) if c == 0 else categorical)
     numbers = [n for i in range(X.shape[1]) if i not in chosen and (n := _number(X[:, i], i))]
-    sizes = {i: _size(X[:, i]) for i in categorical}
+    sizes = {i: _size(X[:, i]) for i in categorical if c > 0}
     design = _design(X, numbers, sizes)
     if not design.shape[1]:
         rate = float(np.mean(y))

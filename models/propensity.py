@@ -26,7 +26,7 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unu
     linear_weight : float
         Share of the linear part in the log-odds: 0 is trees only, 1 is linear only.
     linear_c : float
-        Inverse strength of the linear part's penalty.
+        Inverse strength of the linear part's penalty; 0 leaves its intercept alone.
     n_seeds : int
         Boosters whose log-odds are averaged.
     categorical : sequence of int
@@ -122,6 +122,8 @@ class PropensityModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc, unu
     def _check_settings(self) -> None:
         if not 0 <= self.linear_weight <= 1:
             raise ValueError(f"linear_weight must be between 0 and 1; got {self.linear_weight}")
+        if self.linear_c < 0:
+            raise ValueError(f"linear_c must be 0 or more; got {self.linear_c}")
         if self.n_seeds < 1:
             raise ValueError(f"n_seeds must be at least 1; got {self.n_seeds}")
 

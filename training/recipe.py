@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from features.errors import UnfitDataError
 from models.calibrate import Calibration, fit_calibration
 from models.encode import Encoder
 from models.propensity import PropensityModel
@@ -61,6 +62,7 @@ DEFAULT = Setting(
         "reg_lambda": 0.0,
     },
 )
+CONSTANT = Setting("constant", {"linear_weight": 1.0, "linear_c": 0.0})
 FALLBACK = Setting("small trees", {"n_estimators": 60, "num_leaves": 3, "linear_weight": 0.5})
 
 Folds = list[tuple[Rows, Rows]]
@@ -80,7 +82,8 @@ def inner_folds(sample: Sample) -> Folds:
     """
     counts = [len(np.unique(sample.customer[sample.y == value])) for value in (0, 1)]
     n = min(FOLDS if len(sample) <= FEW_ROWS else FEWER_FOLDS, *counts)
-    return list(customer_folds(sample.y, sample.customer, n)) if n >= 2 else []
+    folds = list(customer_folds(sample.y, sample.customer, n)) if n >= 2 else []
+    return folds if all(0 < sample.y[train].mean() < 1 for train, _ in folds) else []
 
 
 @dataclass(frozen=True)
@@ -95,24 +98,27 @@ class Choice:
 def choose(sample: Sample, categorical: Sequence[int]) -> Choice:
     """The setting with the least log loss out of fold, after a line through the log-odds.
 
-    The best linear part and the best trees are found each by itself, then the share of each.
+    The best linear part and the best trees are found each by itself, then the share of each. What
+    features promise is held to where it does not hurt by more than noise; and the constant is the
+    model where nothing beats it by more than noise (both one standard error over customers).
     """
     small = sample.take(thinned(sample, SEARCH_ROWS))
     folds = inner_folds(small)
     if not folds:
         return Choice(FALLBACK)
     rows = np.concatenate([test for _, test in folds])
+    held = small.take(rows)
     found = _out_of_fold(small, folds, categorical)
-
-    def loss(setting: Setting) -> float:
-        return _loss(found[setting.name][1], small.y[rows])
-
-    linear, tree = (
-        min((one for one, _ in found.values() if one.params["linear_weight"] == w), key=loss)
-        for w in (1.0, 0.0)
+    linear, trees = (
+        least([one for one in found if one[0].params["linear_weight"] == part], held)
+        for part in (1.0, 0.0)
     )
-    blends = [_blend(found[tree.name], found[linear.name], weight) for weight in LINEAR_WEIGHTS]
-    setting, log_odds = min(blends, key=lambda blend: _loss(blend[1], small.y[rows]))
+    setting, log_odds = least(blends(trees, linear), held)
+    if not clearly_better(log_odds, np.zeros(len(held)), held):
+        return Choice(CONSTANT)
+    promised = _constrained(small, folds, categorical, setting, linear[1])
+    if promised and not clearly_better(log_odds, promised[1], held):
+        setting, log_odds = promised
     if len(sample) <= FEW_ROWS:  # averaged boosters are calmer than those of the search
         return Choice(replace(setting, params=setting.params | {"n_seeds": SEEDS}))
     return Choice(setting, rows, log_odds) if len(small) == len(sample) else Choice(setting)
@@ -121,8 +127,8 @@ def choose(sample: Sample, categorical: Sequence[int]) -> Choice:
 Found = tuple[Setting, Floats]  # a setting and its log-odds out of fold
 
 
-def _out_of_fold(small: Sample, folds: Folds, categorical: Sequence[int]) -> dict[str, Found]:
-    """Every linear part, and every kind of trees at every length, by name."""
+def _out_of_fold(small: Sample, folds: Folds, categorical: Sequence[int]) -> list[Found]:
+    """Every linear part, and every kind of trees at every length."""
     linear = [Setting(f"linear, c {c:g}", {"linear_weight": 1.0, "linear_c": c}) for c in LINEAR_CS]
     longest = [Setting(name, base | {"n_estimators": LENGTHS[-1]}) for name, base in TREES.items()]
     jobs: list[Job] = [(train, one) for train, _ in folds for one in (*linear, *longest)]
@@ -133,12 +139,28 @@ def _out_of_fold(small: Sample, folds: Folds, categorical: Sequence[int]) -> dic
             logit = next(models).decision_function(small.X[test])
             parts.setdefault(setting.name, (setting, []))[1].append(logit)
         for tree in longest:
-            for setting, log_odds in _lengths(tree, next(models), small.X[test]):
+            for setting, log_odds in lengths(tree, next(models), small.X[test]):
                 parts.setdefault(setting.name, (setting, []))[1].append(log_odds)
-    return {name: (setting, np.concatenate(z)) for name, (setting, z) in parts.items()}
+    return [(setting, np.concatenate(z)) for setting, z in parts.values()]
 
 
-def _lengths(tree: Setting, model: PropensityModel, X: Floats) -> Iterator[Found]:
+def _constrained(
+    small: Sample, folds: Folds, categorical: Sequence[int], setting: Setting, linear: Floats
+) -> Found | None:
+    """The setting with trees held to what the features promise; None where that changes nothing."""
+    weight = setting.params["linear_weight"]
+    told = [small.X[:, position] for position, way in enumerate(small.monotone) if way]
+    if weight == 1 or all(np.isnan(column).all() or np.ptp(column) == 0 for column in told):
+        return None
+    held = Setting(setting.name, setting.params | {"monotone": small.monotone})
+    trees = Setting(held.name, held.params | {"linear_weight": 0.0})
+    models = fit_all(small, [(train, trees) for train, _ in folds], categorical)
+    tests = [small.X[test] for _, test in folds]
+    parts = [model.decision_function(X) for model, X in zip(models, tests, strict=True)]
+    return held, (1 - weight) * np.concatenate(parts) + weight * linear
+
+
+def lengths(tree: Setting, model: PropensityModel, X: Floats) -> Iterator[Found]:
     """The trees at every length."""
     booster = model.ensemble_.boosters[0]
     for length in LENGTHS:
@@ -147,17 +169,33 @@ def _lengths(tree: Setting, model: PropensityModel, X: Floats) -> Iterator[Found
         yield Setting(f"{tree.name}, {length} trees", params), z
 
 
-def _blend(trees: Found, linear: Found, weight: float) -> Found:
-    """Trees and the linear part, mixed in log-odds."""
-    mix = {"linear_weight": weight, "linear_c": linear[0].params["linear_c"]}
-    name = f"{trees[0].name}, {weight:.0%} {linear[0].name}"
-    return Setting(name, trees[0].params | mix), (1 - weight) * trees[1] + weight * linear[1]
+def blends(trees: Found, linear: Found) -> list[Found]:
+    """Trees and the linear part, mixed in log-odds by each of `LINEAR_WEIGHTS`."""
+    found = []
+    for weight in LINEAR_WEIGHTS:
+        mix = {"linear_weight": weight, "linear_c": linear[0].params["linear_c"]}
+        name = f"{trees[0].name}, {weight:.0%} {linear[0].name}"
+        log_odds = (1 - weight) * trees[1] + weight * linear[1]
+        found.append((Setting(name, trees[0].params | mix), log_odds))
+    return found
 
 
-def _loss(log_odds: Floats, y: Floats) -> float:
-    """Mean log loss after a fitted line."""
+def least(found: Sequence[Found], held: Sample) -> Found:
+    """What has the least mean log loss on the rows held out."""
+    return min(found, key=lambda one: float(losses(one[1], held.y).mean()))
+
+
+def losses(log_odds: Floats, y: Floats) -> Floats:
+    """Log loss of each row after a fitted line."""
     z = fit_calibration(log_odds, y, method="platt").log_odds(log_odds)
-    return float(np.mean(np.logaddexp(0, np.where(y == 1, -z, z))))
+    return np.asarray(np.logaddexp(0, np.where(y == 1, -z, z)))
+
+
+def clearly_better(one: Floats, other: Floats, held: Sample) -> bool:
+    """Whether log-odds lose less than others by more than a standard error over customers."""
+    customer = np.unique(held.customer, return_inverse=True)[1]
+    gain = np.bincount(customer, weights=losses(other, held.y) - losses(one, held.y))
+    return bool(gain.sum() > gain.std() * np.sqrt(len(gain)))
 
 
 def thinned(sample: Sample, limit: int, seed: int = 0) -> Rows:
@@ -170,9 +208,21 @@ def thinned(sample: Sample, limit: int, seed: int = 0) -> Rows:
 
 
 def fit(sample: Sample, setting: Setting, categorical: Sequence[int]) -> PropensityModel:
-    """A model on all rows of a sample."""
+    """A model on all rows of a sample.
+
+    Raises
+    ------
+    UnfitDataError
+        All rows have one outcome.
+    """
+    if sample.y.all() or not sample.y.any():
+        what = "the event" if sample.y.any() else "no event"
+        raise UnfitDataError(f"nothing to learn from: all {len(sample):,} rows have {what}")
+    params = dict(setting.params)
+    if params.get("monotone"):  # what these features promise: a recipe outlives their order
+        params["monotone"] = sample.monotone or None
     # One thread each: two fits side by side are faster than one fit on two threads.
-    model = PropensityModel(categorical=tuple(categorical), n_jobs=1, **setting.params)
+    model = PropensityModel(categorical=tuple(categorical), n_jobs=1, **params)
     return model.fit(sample.X, sample.y)
 
 

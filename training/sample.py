@@ -22,6 +22,7 @@ from training.splits import holdout
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 Labelled = tuple[Rows, Floats]  # rows and their labels
+LEAVING = ("churn", "silence", "inactivity")  # kinds that `Feature.monotone` speaks of
 FIT_ROWS = 400_000  # beyond that many, older rows add time and little else
 
 
@@ -42,6 +43,8 @@ class Sample:
         NaT on snapshots.
     simple : DataFrame of shape (n, k)
         The columns a simple rule may use.
+    monotone : tuple of int, length f
+        What each feature promises of this event: +1, -1, or 0 for nothing.
     """
 
     X: Floats
@@ -50,6 +53,7 @@ class Sample:
     rows: Rows
     as_of: pd.Series
     simple: pd.DataFrame
+    monotone: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.y)
@@ -63,7 +67,9 @@ class Sample:
         """Some of the rows, in that order."""
         as_of, simple = self.as_of.iloc[rows], self.simple.iloc[rows]
         customer, places = self.customer[rows], self.rows[rows]
-        return type(self)(self.X[rows], self.y[rows], customer, places, as_of, simple)
+        return type(self)(
+            self.X[rows], self.y[rows], customer, places, as_of, simple, self.monotone
+        )
 
 
 class Dataset:
@@ -182,6 +188,7 @@ class Dataset:
             rows,
             as_of,
             simple.reset_index(drop=True),
+            encoder.monotone if self.target.kind in LEAVING else (),
         )
 
 
