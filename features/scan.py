@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from features.declare import DAY_KINDS, Measure
-from features.grid import Grid
+from features.grid import DAY, Grid
 from features.reduce import Blocks, fetch
 
+SETTLED = 90  # days, in which most customers do something
 LATEST = ("at", "known", "value")
 Contributes = Callable[[ir.Table], ir.Value]
 
@@ -70,14 +71,18 @@ def reduce_latest(
 ) -> Blocks:
     """The latest value per customer, interval and showing; `values` are both clocks and the value.
 
-    Of values at one moment the one known last counts, of those the greatest. Rows before the first
-    edge are read only of customers who have none after it that every as-of sees.
+    Of values at one moment the one known last counts, of those the greatest. A customer with a
+    value in the SETTLED days before the first as-of, known by then, needs none from before them.
     """
-    codes, edge = _codes(customers), int(grid.edges[0])
+    codes, first = _codes(customers), int(grid.as_of[0])
+    edge, seen = first - SETTLED * DAY, _moment(first)
+    near = typed(table).filter(
+        ibis._.occurred_at >= _moment(edge), ibis._.occurred_at < seen, ibis._.known_at < seen
+    )
+    settled = near.filter(contributes(near).notnull()).select("customer_id").distinct()
     recent = _latest(_placed(table, grid, codes, edge), contributes)
-    settled = recent.filter(recent.shown == 0).select("customer").distinct()
     before = table.filter(table.occurred_at < _moment(edge))
-    older = _latest(_placed(before, grid, codes.anti_join(settled, "customer")), contributes)
+    older = _latest(_placed(before, grid, codes.anti_join(settled, "customer_id")), contributes)
     return fetch(recent.union(older), LATEST, grid, customers)
 
 
