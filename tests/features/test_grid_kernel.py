@@ -98,3 +98,39 @@ class TestIntegers:
     def test_moments_are_microseconds(self) -> None:
         column = pa.array([datetime(1970, 1, 2), None], pa.timestamp("us"))
         assert integers(column).tolist() == [DAY, 0]
+
+
+class TestFineGrid:
+    def test_no_interval_is_longer_than_a_word_of_days(self) -> None:
+        """Between as-ofs far apart too, and back to the oldest event, over a change of clocks."""
+        moments = [pd.Timestamp("2022-06-30 22:00"), pd.Timestamp("2023-05-31 22:00")]
+        grid = Grid.of(moments, [7, 28], "Europe/Berlin")
+        since = int(pd.Timestamp("2021-01-05 09:00").as_unit("us").value)
+        fine = grid.fine(since)
+        assert fine.edges[0] <= since
+        assert np.diff(fine.edges).max() <= 60 * DAY + DAY // 24
+        assert fine.days_whole
+        assert set(grid.edges) <= set(fine.edges)
+        for k in range(2):
+            for days in (0, 7, 28):
+                assert fine.edges[fine.edge(k, days)] == grid.edges[grid.edge(k, days)]
+
+    def test_a_bit_is_a_day_of_its_interval(self) -> None:
+        grid = Grid.of(AS_OF, [7])
+        since = grid.edges[0] - 400 * DAY
+        fine = grid.fine(int(since))
+        table = fine.lookup(int(since))[1]
+        place = np.log2(table["day_bit"].to_numpy(np.float64)).astype(np.int64)
+        days = table["unit"].to_numpy().astype("datetime64[D]").astype(np.int64)
+        np.testing.assert_array_equal(fine.first_day[table["interval"]] + place, days)
+
+
+def test_a_day_known_twice_counts_once() -> None:
+    """Day 0 is known in time and told again late; day 1 is told late only."""
+    grid = Grid.of(AS_OF, [7])
+    where = grid.edge(0, 0)
+    nobody, interval = np.zeros(2, np.int32), np.full(2, where, np.int32)
+    rows = Rows(nobody, interval, np.array([0, 1], np.int32), np.array([[0b01], [0b11]]))
+    reduced = Reduced.of([rows], 1, 1)
+    found = window_values(reduced, ["days"], [(0, 0)], grid, np.zeros(2, np.int64), np.arange(2))
+    assert found[0, 0].tolist() == [1, 2]
