@@ -203,17 +203,12 @@ def _next_seen(starts: pd.DataFrame) -> np.ndarray:
 
 def _starts(table: ir.Table, when: AsOf, *more: str) -> pd.DataFrame:
     """Every start of the anchor table (of a customer, a subscription, an order), in time order."""
-    if when.where is None:
-        marked = table.mutate(anchors=True)
-    else:
-        view = table.alias("anchor_rows")
-        query = f"SELECT *, coalesce(({when.where}), false) AS anchors FROM anchor_rows"
-        marked = view.sql(query, dialect="duckdb")  # other engines get it in their own words
     columns = ["customer_id", "occurred_at", "known_at", "anchors", *more]
     if when.anchor == "subscriptions":
         columns.append("subscription_id")
-    rows = to_frame(marked.select(columns)).dropna(subset=["occurred_at"])
-    rows = rows.sort_values(["customer_id", "occurred_at"], kind="stable", ignore_index=True)
+    rows = to_frame(_marked(table, when).select(columns)).dropna(subset=["occurred_at"])
+    order = ["customer_id", "occurred_at", "known_at", "anchors"]
+    rows = rows.sort_values(order, kind="stable", ignore_index=True)
     once = {"customers": "customer_id", "subscriptions": "subscription_id"}.get(when.anchor or "")
     return rows if once is None else rows.drop_duplicates(once, ignore_index=True)
 
@@ -240,5 +235,6 @@ def _marked(table: ir.Table, when: AsOf) -> ir.Table:
     """The rows with a flag `anchors` for those that the project lets anchor."""
     if when.where is None:
         return table.mutate(anchors=True)
+    query = f"SELECT *, coalesce(({when.where}), false) AS anchors FROM anchor_rows"
     view = table.alias("anchor_rows")
-    return view.sql(f"SELECT *, coalesce(({when.where}), false) AS anchors FROM anchor_rows")
+    return view.sql(query, dialect="duckdb")  # other engines get it in their own words
