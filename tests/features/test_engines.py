@@ -3,7 +3,7 @@
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,7 +22,7 @@ from features import engine
 from features.build import build
 from features.built import Built
 from features.catalogue import CATALOGUE
-from features.clock import pairs_at
+from features.clock import offers_at, pairs_at
 from features.engine import tables_of
 from features.errors import EngineError, ProjectError
 from features.project import AsOf, Project, Target, load_project
@@ -49,13 +49,26 @@ TARGETS = {
     "use_of": Target(kind="cross_sell", horizon_days=60, product="b", product_in="usage"),
     "plan_of": Target(kind="cross_sell", horizon_days=60, product="p1", product_in="subscriptions"),
     "conversion": Target(kind="conversion", horizon_days=60),
+    "of_trials": Target(kind="conversion", horizon_days=60, audience="trial"),
+    "of_buyers": Target(kind="conversion", horizon_days=60, audience="one_time_buyer"),
+    "paused": Target(kind="churn", horizon_days=60, pause_days=10),
+    "unpaid": Target(kind="churn", horizon_days=60, end_reasons=["payment_failed"]),
     "contraction": Target(kind="contraction", horizon_days=60),
 }
 DUE = {
     "subscriptions": AsOf(anchor="subscriptions", after_days=20, where="quantity / 2 >= 1.5"),
     "orders": AsOf(anchor="orders", after_days=7, where="amount > 50 and not is_return"),
     "customers": AsOf(anchor="customers", after_days=30, every="week"),
+    "touches": AsOf(anchor="touches", after_days=3, every="day"),
+    "term_end": AsOf(anchor="term_end", every="week", where="quantity / 2 >= 1.5"),
 }
+OFFER = Target(
+    kind="cross_sell",
+    product_from="product",
+    product_in="orders",
+    horizon_days=60,
+    as_of=AsOf(anchor="orders", after_days=7),
+)
 
 
 def drawn() -> Rows:
@@ -110,10 +123,12 @@ def everyone(staged: Staged, moments: list[datetime]) -> pd.DataFrame:
 class Case:
     """A company built once on each engine."""
 
-    def __init__(self, staged: Staged, spark: str, moments: list[datetime]) -> None:
+    def __init__(
+        self, staged: Staged, spark: str, moments: list[datetime], names: Sequence[str] = ()
+    ) -> None:
         self.engines = {"duckdb": staged, "spark": on(spark, staged)}
         pairs = everyone(staged, moments)
-        self.built = {name: build(one, pairs) for name, one in self.engines.items()}
+        self.built = {name: build(one, pairs, names=names) for name, one in self.engines.items()}
 
     def same(self, read: Callable[[Staged, Built], pd.DataFrame]) -> pd.DataFrame:
         """What `read` gives, after it was found equal on both engines, bit by bit."""
@@ -177,6 +192,11 @@ class TestSameFrames:
         due = random_case.same(lambda staged, _: pairs_at(staged, target, moments))
         assert len(due) > 3
 
+    def test_what_is_offered(self, random_case):
+        moments = [MOMENTS[0] + timedelta(days=d) for d in range(90)]
+        offers = random_case.same(lambda staged, _: offers_at(staged, OFFER, moments))
+        assert len(offers) > 3
+
     def test_who_is_known(self, case):
         target = TARGETS["churn"].model_copy(update={"as_of": AsOf()})
         case.same(lambda staged, _: pairs_at(staged, target, MOMENTS))
@@ -196,10 +216,82 @@ class TestWhatIsCompared:
         amount = built.features.loc[row, "order_amount_90d"].item()
         assert round(amount * 1_000_000) % 10_000 == 6_915
 
+    def test_days_of_the_companys_zone(self, random_case):
+        """In UTC other days would be counted: the zone is in what is compared."""
+        staged = random_case.engines["duckdb"]
+        utc = staged.project.model_copy(update={"timezone": "UTC"})
+        keys = random_case.built["duckdb"].keys
+        found = build(replace(staged, project=utc), keys, names=["usage"]).features
+        assert not found.equals(random_case.built["duckdb"].features[found.columns])
+
+    def test_missing_values_of_every_kind(self, random_case):
+        for name, file in random_case.engines["duckdb"].tables.items():
+            frame = pd.read_parquet(file)
+            assert frame.isna().any().any() or name == "plans", name
+
+    def test_ties_that_are_told_by_the_last_clock(self, random_case):
+        usage = pd.read_parquet(random_case.engines["duckdb"].tables["usage"])
+        assert usage.duplicated(["customer_id", "occurred_at", "known_at"]).sum() > 1
+
+    def test_facts_on_the_very_moments(self, random_case):
+        usage = pd.read_parquet(random_case.engines["duckdb"].tables["usage"])
+        for clock in ("occurred_at", "known_at"):
+            assert usage[clock].isin(MOMENTS).any(), clock
+
     def test_a_table_without_rows(self, company_case):
         built = company_case.built["spark"].features
         assert (built["tickets_opened_90d"] == 0).all()
         assert built["days_since_last_ticket"].isna().all()
+
+
+@pytest.fixture(scope="module")
+def silent(spark: str, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    rows = drawn()
+    empty = {name: [] for name in rows if name != "customers"}
+    staged = written(rows | empty, tmp_path_factory.mktemp("silent"))
+    return Case(staged, spark, MOMENTS[:1], names=["usage_events_90d", "mrr"])
+
+
+class TestNothingHappened:
+    """Customers, and every other table empty today."""
+
+    def test_features(self, silent):
+        features = silent.same(lambda _, built: built.features)
+        assert (features["usage_events_90d"] == 0).all()
+
+    def test_states(self, silent):
+        state = silent.same(lambda _, built: built.state)
+        assert not state["covered"].any()
+
+    @pytest.mark.parametrize("kind", ["churn", "silence"])
+    def test_labels(self, silent, kind):
+        found = silent.same(lambda staged, built: answers(staged, built, kind))
+        assert found["label"].isna().all()
+
+
+def test_a_snapshot(spark, write_project):
+    """A data set without history: attributes, missing ones too, and its label."""
+    staged = stage(load_project(write_project(SNAPSHOT, snapshots=SNAPSHOT_ROWS)))
+    here, there = (build(one, pd.DataFrame()) for one in (staged, on(spark, staged)))
+    for part in ("keys", "features", "state"):
+        pd.testing.assert_frame_equal(getattr(here, part), getattr(there, part), check_exact=True)
+    assert here.features["tenure"].tolist()[1:] == [3, 12]
+    assert here.state["left"].tolist() == ["No", "Yes", "No"]
+
+
+SNAPSHOT = """
+name = "telco"
+revenue_model = "subscription"
+[sources.snapshots]
+file = "snapshots.csv"
+columns = { customer_id = "id", mrr = "charge" }
+static = ["tenure", "contract"]
+[targets.churn]
+kind = "churn"
+label = "left"
+positive = "Yes"
+"""
+SNAPSHOT_ROWS = "id,charge,tenure,contract,left\nb,50.5,3,month,Yes\na,20,,year,No\nc,,12,,No\n"
 
 
 class TestSparkItself:
