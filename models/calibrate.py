@@ -1,7 +1,7 @@
 """Calibration: from a model's log-odds to log-odds that can be taken at their word."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -10,6 +10,7 @@ from sklearn.isotonic import isotonic_regression
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 
 from models.portable import LIMIT, Floats, calibrate, sigmoid
+from models.prior import Prior
 
 Method = Literal["auto", "none", "shift", "platt", "beta", "isotonic"]
 
@@ -25,12 +26,14 @@ class Calibration:
     """A rising curve in log-odds space: straight lines through the points (x, y).
 
     Beyond the ends the outer lines go on; the result is kept within 30 of zero, so a probability
-    is never exactly 0 or 1.
+    is never exactly 0 or 1. `prior` is the correction for the newest level, where one was sought;
+    `y` holds it already.
     """
 
     method: str
     x: tuple[float, ...]
     y: tuple[float, ...]
+    prior: Prior | None = None
 
     def __post_init__(self) -> None:
         rising = np.all(np.diff(self.x) > 0) and np.all(np.diff(self.y) >= 0)
@@ -52,14 +55,20 @@ class Calibration:
         """Calibrated probability of a model's log-odds, any shape."""
         return sigmoid(self.log_odds(raw))
 
+    def moved(self, prior: Prior) -> Self:
+        """The curve after a correction of its level."""
+        return replace(self, y=tuple(y + prior.shift for y in self.y), prior=prior)
+
     def as_card(self) -> dict[str, Any]:
         """Plain JSON; `from_card` gives the same curve to the last bit."""
-        return {"method": self.method, "x": list(self.x), "y": list(self.y)}
+        card: dict[str, Any] = {"method": self.method, "x": list(self.x), "y": list(self.y)}
+        return card | ({} if self.prior is None else {"prior": asdict(self.prior)})
 
     @classmethod
     def from_card(cls, card: dict[str, Any]) -> Self:
         """The inverse of `as_card`."""
-        return cls(card["method"], tuple(card["x"]), tuple(card["y"]))
+        prior = Prior(**card["prior"]) if card.get("prior") else None
+        return cls(card["method"], tuple(card["x"]), tuple(card["y"]), prior)
 
 
 def fit_calibration(

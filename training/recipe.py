@@ -7,6 +7,7 @@ the linear part is blended in afterwards, so a search costs a few fits per fold.
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from features.errors import UnfitDataError
 from models.calibrate import Calibration, fit_calibration
 from models.encode import Encoder
 from models.propensity import PropensityModel
+from training.prior import corrected
 from training.sample import Floats, Rows, Sample
 from training.splits import customer_folds
 
@@ -252,9 +254,16 @@ class Learned:
 
 
 def learn(
-    sample: Sample, choice: Choice, encoder: Encoder, others: Sequence[Setting] = ()
+    sample: Sample,
+    choice: Choice,
+    encoder: Encoder,
+    others: Sequence[Setting] = (),
+    wait: timedelta | None = None,
 ) -> tuple[Learned, list[PropensityModel]]:
     """Fit on all rows, calibrated on out-of-fold predictions among them; and others beside.
+
+    With `wait`, after which the answers of a date are known, the calibration is moved to the newest
+    level where that helped before.
 
     Returns
     -------
@@ -274,6 +283,8 @@ def learn(
         ]
         rows = np.concatenate([np.zeros(0, dtype=np.int64), *(test for _, test in folds)])
         log_odds = np.concatenate([np.zeros(0), *parts])
-    calibration = fit_calibration(log_odds, sample.y[rows], groups=sample.customer[rows])
+    y, as_of = sample.y[rows], sample.as_of.iloc[rows]
+    calibration = fit_calibration(log_odds, y, groups=sample.customer[rows])
+    calibration = corrected(calibration, log_odds, y, as_of, wait)
     whole, *rest = models[len(folds) :]
     return Learned(whole, calibration), rest

@@ -10,16 +10,21 @@ import pandas as pd
 
 from features.project import Project
 from features.staging import Staged
-from models.calibrate import fit_calibration
+from models.calibrate import Calibration, fit_calibration
 from models.card import describe
 from models.charts import Chart, calibration_chart, lift_chart, top_features_chart
+from models.encode import Encoder
 from models.fitted import Fitted
 from models.registry import Registry
 from training.backtest import Backtest
-from training.recipe import Setting, fit_all
+from training.labels import known_after
+from training.prior import LEAST, corrected
+from training.recipe import Setting, fit_all, inner_folds, thinned
 from training.report import Report
-from training.sample import Dataset, Floats, Labelled, Rows
+from training.sample import Dataset, Floats, Labelled, Rows, Sample
 from training.splits import customer_folds
+
+LEVEL_ROWS = 100_000  # the newest level is read from whole customers up to so many rows
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ def refit(data: Dataset, found: Backtest, data_end: datetime | None) -> Refit:
     """The chosen setting on all mature slices, calibrated on the pooled back-test predictions.
 
     The back-test predicted later time (of a snapshot: other customers) than it was learned from,
-    so its log-odds are those of rows the model had not seen.
+    so its log-odds are those of rows the model had not seen. Where the base rate moves, the level
+    is that of the newest slices, by the refit's own predictions for customers left out.
     """
     rows, y = _known(data, data_end)
     encoder = data.encoder(rows)
@@ -45,7 +51,22 @@ def refit(data: Dataset, found: Backtest, data_end: datetime | None) -> Refit:
     tested = np.concatenate([trial.test_rows for trial in found.trials])
     answers = np.concatenate([trial.y for trial in found.trials])
     calibration = fit_calibration(log_odds, answers, groups=data.customer[tested])
+    if data_end is not None and sample.as_of.nunique() >= LEAST:
+        calibration = _corrected(calibration, data, sample, encoder, found.setting)
     return Refit(Fitted(encoder, model, calibration), sample.rows, sample.y)
+
+
+def _corrected(
+    calibration: Calibration, data: Dataset, sample: Sample, encoder: Encoder, setting: Setting
+) -> Calibration:
+    """The calibration at the newest level, sought as at each origin of the back-test."""
+    few = sample.take(thinned(sample, LEVEL_ROWS))
+    folds = inner_folds(few)
+    models = fit_all(few, [(train, setting) for train, _ in folds], encoder.categorical)
+    log_odds = np.full(len(few), np.nan)
+    for model, (_, test) in zip(models, folds, strict=True):
+        log_odds[test] = model.decision_function(few.X[test])
+    return corrected(calibration, log_odds, few.y, few.as_of, known_after(data.target))
 
 
 def _known(data: Dataset, data_end: datetime | None) -> Labelled:

@@ -66,7 +66,7 @@ def origins(
     elif target.split.test_from is not None:
         tests = [tuple(date for date in grid if date >= target.split.test_from)]
     else:
-        tests = _blocks(grid)
+        tests = blocks(grid)
     start = target.split.test_from
     found = [_origin(target, grid, test, start or test[0]) for test in tests if test]
     usable = [origin for origin in found if origin.train]
@@ -92,20 +92,20 @@ def _listed(date: datetime, allowed: Sequence[datetime], key: str, by: datetime)
     return date
 
 
-def _blocks(grid: list[datetime]) -> list[tuple[datetime, ...]]:
-    """Tests of rolling origins: single dates, or spans of `BLOCK` where the grid is denser."""
+def blocks(grid: list[datetime]) -> list[tuple[datetime, ...]]:
+    """Dates in blocks, in order: single dates, or spans of `BLOCK` where the grid is denser."""
     if len(grid) < 2 or (grid[-1] - grid[0]) / (len(grid) - 1) >= timedelta(days=7):
         return [(date,) for date in grid]
-    blocks: dict[int, list[datetime]] = {}
+    found: dict[int, list[datetime]] = {}
     for date in grid:
-        blocks.setdefault((grid[-1] - date) // BLOCK, []).append(date)
-    return [tuple(blocks[age]) for age in sorted(blocks, reverse=True)]
+        found.setdefault((grid[-1] - date) // BLOCK, []).append(date)
+    return [tuple(found[age]) for age in sorted(found, reverse=True)]
 
 
 def newest(dates: Sequence[datetime]) -> tuple[datetime, ...]:
     """The newest block of some dates: the last date, or the last 30 days of a dense grid."""
-    blocks = _blocks(sorted(set(dates)))
-    return blocks[-1] if blocks else ()
+    found = blocks(sorted(set(dates)))
+    return found[-1] if found else ()
 
 
 @dataclass(frozen=True)

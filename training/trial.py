@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
 from models.encode import Encoder
 from models.portable import LIMIT, sigmoid
+from models.prior import Prior
 from training.baselines import constant, simple_rule
+from training.labels import known_after
 from training.recipe import DEFAULT, LOGISTIC, Choice, Setting, choose, learn
 from training.sample import Dataset, Floats, Labelled, Rows, Sample
 from training.splits import Origin, customer_folds
@@ -39,6 +41,8 @@ class Trial:
         With which `model` was learned.
     rule : str
         The column of the simple rule.
+    prior : Prior or None
+        The correction of the model's level, where one was sought; `probability` holds it.
     """
 
     at: datetime | None
@@ -51,6 +55,7 @@ class Trial:
     constant: float
     setting: Setting
     rule: str
+    prior: Prior | None = None
 
 
 Others = Mapping[str, Setting]
@@ -66,6 +71,7 @@ class _Predicted:
     constant: float
     setting: Setting
     rule: str
+    prior: Prior | None = None
 
 
 def run_origin(
@@ -114,7 +120,8 @@ def _held_out(
     encoder = data.encoder(train[0])
     seen, unseen = data.sample(*train, encoder), data.sample(*test, encoder)
     choice = Choice(setting) if setting else choose(seen, encoder.categorical)
-    found = _predict(seen, unseen, encoder, choice, champion)
+    wait = None if at is None else known_after(data.target)
+    found = _predict(seen, unseen, encoder, choice, champion, wait)
     return _trial(at, (seen.rows, seen.y), (unseen.rows, unseen.y), found)
 
 
@@ -148,6 +155,7 @@ def _trial(at: datetime | None, train: Labelled, test: Labelled, found: _Predict
         found.constant,
         found.setting,
         found.rule,
+        found.prior,
     )
 
 
@@ -157,10 +165,11 @@ def _predict(
     encoder: Encoder,
     choice: Choice,
     champion: Setting | None,
+    wait: timedelta | None = None,
 ) -> _Predicted:
     """Every model and baseline, learned on `train`, on `test`."""
     rate, rule = constant(train), simple_rule(train)
-    learned, others = learn(train, choice, encoder, [*ALTERNATIVES.values()])
+    learned, others = learn(train, choice, encoder, [*ALTERNATIVES.values()], wait)
     log_odds = {"model": learned.model.decision_function(test.X)}
     probability = {
         "constant": rate.probability(test),
@@ -173,10 +182,11 @@ def _predict(
     if champion == choice.setting:
         probability["champion"] = probability["model"]
     elif champion is not None:
-        old, _ = learn(train, Choice(champion), encoder)
+        old, _ = learn(train, Choice(champion), encoder, wait=wait)
         raw = old.model.decision_function(test.X)
         probability["champion"] = old.calibration.probability(raw)
-    return _Predicted(probability, log_odds, rate.rate, choice.setting, rule.column)
+    prior = learned.calibration.prior
+    return _Predicted(probability, log_odds, rate.rate, choice.setting, rule.column, prior)
 
 
 def _joined(found: list[_Predicted], back: Rows) -> _Predicted:
