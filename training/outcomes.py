@@ -40,13 +40,23 @@ def churn(steps: pd.DataFrame, rows: Rows, target: Target) -> tuple[Floats, Flag
     Coverage that ends has the grace to resume; that of a paused customer `pause_days` where those
     are more. NaN where coverage had ended before.
     """
+    end, cause = coverage_end(steps, rows, target)
+    label = (end < rows.end).astype(float)
+    return np.where(end >= rows.start, label, np.nan), (cause == "involuntary") & (end < rows.end)
+
+
+def coverage_end(
+    steps: pd.DataFrame, rows: Rows, target: Target
+) -> tuple[Ints, npt.NDArray[np.object_]]:
+    """When the coverage that a row had at its start ends, in microseconds, and why; `OPEN`, None.
+
+    A row that had none gets a moment before its start.
+    """
     runs = coverage_runs(steps, target.grace_days, target.pause_days or 0, target.zone)
     line = Timeline(runs.customer, runs.start)
     at = line.last_before(rows.customer, rows.start)
     end = np.append(runs.end[line.order], -OPEN)[at]
-    unpaid = np.append(runs.cause[line.order] == "involuntary", False)[at]
-    label = (end < rows.end).astype(float)
-    return np.where(end >= rows.start, label, np.nan), unpaid & (end < rows.end)
+    return end, np.append(runs.cause[line.order], np.array([None], dtype=object))[at]
 
 
 def absence(facts: pd.DataFrame, rows: Rows) -> Floats:
