@@ -5,6 +5,7 @@ from typing import Any
 from pandas import DataFrame
 
 from features.errors import UnfitDataError, UnknownFeatureError
+from models.counterfactual import Counterfactuals
 from models.encode import feature_of
 from models.portable import Floats, ModelInputError, PortableModel
 from models.reasons import Explainer
@@ -30,6 +31,13 @@ class LoadedModel:
         self.features = [feature_of(card) for card in model.card["features"]]
         self._model = model
         self._explainer = Explainer(model)
+        self._counterfactuals = Counterfactuals(
+            model,
+            self.features,
+            self._explainer.peers,
+            is_chance=self._explainer.is_chance,
+            currency=self.card.get("currency") or "",
+        )
 
     def matrix(self, frame: DataFrame) -> Floats:
         """Float matrix (n, f) of a feature frame; further columns are ignored.
@@ -57,6 +65,14 @@ class LoadedModel:
         """Calibrated probability of each row, shape (n,)."""
         return self._model.probability(matrix)
 
+    def causes(self, matrix: Floats) -> dict[str, Floats] | None:
+        """`voluntary` and `involuntary` probability, each (n,); None where none is told."""
+        return self._model.causes(matrix)
+
     def explain(self, matrix: Floats, top: int = 3) -> list[list[dict[str, Any]]]:
         """Reasons of each row in the shape of `spec/api.md`; see `Explainer.explain`."""
         return self._explainer.explain(matrix, top)
+
+    def would_change(self, row: Floats) -> list[dict[str, Any]]:
+        """What within reach would change one row's score; see `Counterfactuals.of`."""
+        return self._counterfactuals.of(row)

@@ -9,7 +9,17 @@ from features.declare import Feature
 
 Value = float | str | None
 
-BARE = {"", "ratio", "rank", "quantity", "unit", "number", "score", "index"}  # units not spoken
+BARE = {
+    "",
+    "ratio",
+    "rank",
+    "quantity",
+    "unit",
+    "number",
+    "score",
+    "index",
+    "value",
+}  # units not spoken
 _STAYED = re.compile(r"\b(?:fell|rose|stayed) from (\S+) to \1(?![\w.,%]*[\w%])")
 _ONE_OF = re.compile(
     r"(?<![\d.,])1 (day|ticket|user|event|order|payment|change|month|answer|product|refund|seat"
@@ -53,13 +63,14 @@ class Wording:
         parts = {"value": value, "before": before, "now": now, "moved": moved(before, now)}
         says = self.feature.says
         if not says or any(parts[name] is None for name in placeholders(says)):
-            return f"{self._subject()}: {self.plain(value)}"
+            return f"{self.subject}: {self.plain(value)}"
         worded = {k: _Number(v) if isinstance(v, float) else v for k, v in parts.items()}
         text = _turned(says, parts["moved"]).format(**worded)
         text = _STAYED.sub(r"stayed at \1", text)
         return _ONE_OF.sub(lambda m: f"1 {m[1]}" + (" is" if m[2] else ""), text).rstrip(". ")
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         """The first clause of the meaning."""
         return self.feature.meaning.partition(";")[0].rstrip(". ")
 

@@ -106,18 +106,32 @@ def explained(services: Services, score: Score) -> Json:
     """A score with all that explains it."""
     run, model = context(services, score)
     reasons = with_reasons(services, [score])[0] or []
+    changes = would_change(services, score)
     return {
         "customer_id": score.customer.customer_id,
         "target": score.target,
         "probability": score.probability,
         "band": score.band,
         "reasons": reasons,
-        "could_lower_risk": [r for r in reasons if r["controllable"] and is_raising(r)],
+        "could_lower_risk": [
+            r for r in reasons if r["controllable"] and r["direction"] == "raises_risk"
+        ],
+        "context": [reason for reason in reasons if not reason["controllable"]],
+        "would_change": changes,
+        "would_change_reason": None if changes else "nothing_within_reach",
         "features": feature_values(services, score) or {},
         "model": model_ref(model),
         "features_as_of": moment(run.as_of),
         "scored_at": moment(run.published_at),
     }
+
+
+def would_change(services: Services, score: Score) -> list[Json]:
+    """What within reach would change a score, by the model version that made it."""
+    row, version = stored_row(services, score), context(services, score)[1].version
+    if row is None or version is None:
+        return []
+    return services.champions.version(score.target, version).would_change(row)
 
 
 def is_raising(reason: Json) -> bool:

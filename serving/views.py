@@ -78,10 +78,14 @@ class Change(View):
 
 
 class Evidence(View):
-    """The feature behind a reason, as it stood."""
+    """The feature behind a reason, as it stood, beside the customer's own past and its peers."""
 
     feature: str
     value: float | str | None
+    before: float | str | None = Field(None, description="what the customer had before")
+    peer_median: float | None = Field(None, description="what customers like this have")
+    percentile: int | None = Field(None, description="share of the peers with less, in percent")
+    peer_group: str | None = None
 
 
 class Reason(View):
@@ -92,7 +96,8 @@ class Reason(View):
     controllable: bool = Field(description="whether the company can act on it")
     text: str
     contribution: float = Field(
-        description="drop in probability when these features are taken out of the log-odds"
+        description="drop in probability when what these features add, beyond what they add for"
+        " customers like this, is taken out of the log-odds"
     )
     evidence: Evidence
 
@@ -199,6 +204,28 @@ class NotScored(View):
 AnyScore = Annotated[Score | NotScored, Field(discriminator="status")]
 
 
+class Moved(View):
+    """A feature as it stands, and as it would be."""
+
+    model_config = ConfigDict(extra="forbid", validate_by_name=True, serialize_by_alias=True)
+
+    feature: str
+    from_: float | None = Field(alias="from")
+    to: float | None
+
+
+class Counterfactual(View):
+    """Something within reach of the company that would change a score."""
+
+    text: str
+    basis: Literal["own_past", "peers"] = Field(
+        description="whether the customer had this before, or its peers who do better have it"
+    )
+    probability: float = Field(description="with the change")
+    change: float = Field(description="with the change less now")
+    features: list[Moved]
+
+
 class Explanation(View):
     """Why one score is what it is."""
 
@@ -208,8 +235,13 @@ class Explanation(View):
     band: Band
     reasons: list[Reason]
     could_lower_risk: list[Reason] = Field(
-        description="the reasons raising it that the company can act on"
+        description="the reasons raising a risk that the company can act on"
     )
+    context: list[Reason] = Field(description="the reasons that nobody can act on")
+    would_change: list[Counterfactual] = Field(
+        description="what within reach would change the score, the greatest effect first"
+    )
+    would_change_reason: str | None = Field(description="why nothing would, else null")
     features: dict[str, float | str | None]
     model: ModelRef
     features_as_of: datetime | None

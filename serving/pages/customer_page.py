@@ -10,7 +10,7 @@ from serving.charts import NARROW, WIDE, history_svg
 from serving.listing import LOSING
 from serving.pages import words
 from serving.pages.page import page
-from serving.reading import feature_values, is_raising, missing, with_reasons
+from serving.reading import feature_values, is_raising, missing, with_reasons, would_change
 from serving.records import Point, Score, TargetModel
 from serving.render import Json
 from serving.services import Services, ServicesDep
@@ -28,6 +28,7 @@ class Panel:
     is_loss: bool
     raising: list[Json]
     lowering: list[Json]
+    would_change: list[Json]
     history: list[Point]
     charts: tuple[str, ...]
     families: dict[str, list[dict[str, Any]]]
@@ -80,6 +81,7 @@ def _panel(services: Services, score: Score, model: TargetModel, reasons: list[J
         is_loss=model.kind in LOSING,
         raising=[reason for reason in reasons if is_raising(reason)],
         lowering=[reason for reason in reasons if not is_raising(reason)],
+        would_change=would_change(services, score),
         history=known,
         charts=_charts(known, model) if len(known) >= MIN_POINTS else (),
         families=_families(model, feature_values(services, score) or {}, score.customer.currency),

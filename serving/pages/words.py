@@ -103,6 +103,11 @@ def points(delta: float) -> str:
     return "no change" if rounded == 0 else f"{rounded} pt"
 
 
+def peers(group: str) -> str:
+    """A group of customers, such as `customers paying monthly, small`."""
+    return group if group.startswith("all ") else f"customers {group}"
+
+
 def label(name: str) -> str:
     """`past_due` as `Past due`."""
     text = name.replace("_", " ").strip()

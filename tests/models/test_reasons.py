@@ -49,7 +49,7 @@ def test_contribution_is_the_drop_in_probability_when_the_group_is_taken_out(sma
         "controllable": True,
         "text": "Active days fell from 10 to 2 in four weeks",
         "contribution": pytest.approx(p - sigmoid(np.asarray([-0.3]))[0], abs=1e-6),
-        "evidence": {"feature": "active_days_trend_28d", "value": 0.2},
+        "evidence": {"feature": "active_days_trend_28d", "value": 0.2, "before": 10.0},
     }
     assert price["contribution"] == pytest.approx(p - sigmoid(np.asarray([0.5]))[0], abs=1e-6)
     assert (plan["direction"], plan["controllable"]) == ("lowers_risk", False)

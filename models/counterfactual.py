@@ -1,0 +1,201 @@
+"""What would change a score: values within reach of the company, and the probability they give.
+
+A lever is what moves together: features that the company can act on and that share a reason or a
+table of facts, such as all that is counted from use. It is set to what this customer had before,
+or to what is usual among those of its peers whom the event is less likely to hit; of an upsell,
+more likely. Never to more than the middle four fifths of the peers have, never the wrong way, and
+facts that nobody can change stay as they are.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from features.declare import Feature
+from models.peers import Peers
+from models.portable import Floats, PortableModel
+from models.wording import Wording
+
+LEAST_CHANGE = 0.05  # of the probability: less is not worth asking for
+MOST = 3
+_SLOW = {"customers", "plans", "subscriptions"}  # tables that say who it is, not what it does
+Moves = dict[int, float]  # position -> the value it would have
+
+
+@dataclass(frozen=True)
+class _Ask:
+    """One lever moved one way."""
+
+    basis: str  # own_past, peers
+    moves: Moves
+
+
+class Counterfactuals:
+    """What would change the scores of a model.
+
+    Parameters
+    ----------
+    model : PortableModel
+    features : sequence of Feature
+        In the order of the matrix.
+    peers : Peers
+    is_chance : bool
+        Whether the event is wanted, so that more of it is better.
+    currency : str
+    """
+
+    def __init__(
+        self,
+        model: PortableModel,
+        features: Sequence[Feature],
+        peers: Peers,
+        *,
+        is_chance: bool,
+        currency: str = "",
+    ) -> None:
+        self._model, self._features, self._peers = model, features, peers
+        self._is_chance = is_chance
+        self._wording = [Wording(feature, currency) for feature in features]
+        self._levers = levers(features)
+        self._names = {feature.name: i for i, feature in enumerate(features)}
+
+    def of(self, row: Floats) -> list[dict[str, Any]]:
+        """Up to `MOST` changes that would help, the greatest first; none where none is in reach.
+
+        Parameters
+        ----------
+        row : ndarray of shape (f,)
+            An encoded row.
+
+        Returns
+        -------
+        list of dict
+            `text`, `basis` (`own_past` or `peers`), `probability` (with the change), `change` (that
+            less the present one) and `features`: list of `feature`, `from`, `to`.
+        """
+        places = self._peers.place(row[None, :])
+        place, whole = int(places[0]), self._model.contributions(row[None, :])[:, :-1]
+        sign = 1 if self._is_chance else -1
+        parts = sign * (whole - self._peers.base(places))[0]  # below zero: does harm
+        asks = [
+            (lever, ask) for lever in self._levers for ask in self._asks(row, lever, place, parts)
+        ]
+        if not asks:
+            return []
+        rows = np.repeat(row[None, :], len(asks) + 1, axis=0)
+        for i, (_, ask) in enumerate(asks, 1):
+            rows[i, list(ask.moves)] = list(ask.moves.values())
+        now, *then = self._model.probability(rows).tolist()
+        best: dict[tuple[int, ...], tuple[float, _Ask]] = {}
+        for (lever, ask), after in zip(asks, then, strict=True):
+            gain = after - now if self._is_chance else now - after
+            if gain >= LEAST_CHANGE * now and gain > best.get(lever, (0.0, ask))[0]:
+                best[lever] = (gain, ask)
+        order = sorted(best.values(), key=lambda found: -found[0])[:MOST]
+        return [
+            self._told(row, ask, now, gain, self._lead(row, ask, place, parts))
+            for gain, ask in order
+        ]
+
+    def _asks(
+        self, row: Floats, lever: tuple[int, ...], place: int, parts: Floats
+    ) -> Iterator[_Ask]:
+        past = self._past(row, lever)
+        if past:
+            yield _Ask("own_past", past)
+        usual = self._usual(row, lever, place, parts)
+        if usual:
+            yield _Ask("peers", usual)
+
+    def _past(self, row: Floats, lever: tuple[int, ...]) -> Moves:
+        """What the customer had before, where that is stated beside what it has now."""
+        moves: Moves = {}
+        for position in lever:
+            feature = self._features[position]
+            if feature.compares is None or not set(feature.compares) <= set(self._names):
+                continue
+            before, now = (self._names[name] for name in feature.compares)
+            if np.isnan(row[[before, now]]).any() or row[before] == row[now]:
+                continue
+            moves[now] = float(row[before])
+            if feature.unit == "ratio" and row[before] > 0:
+                moves[position] = 1.0
+        return moves
+
+    def _usual(self, row: Floats, lever: tuple[int, ...], place: int, parts: Floats) -> Moves:
+        """What is usual among the peers who do better, of what is worse than that here."""
+        moves: Moves = {}
+        for position in lever:
+            found = self._peers.better(place, position, is_chance=self._is_chance)
+            if found is None:
+                continue
+            (aim, way), x = found, row[position]
+            if np.isnan(aim):  # most of them have none, such as no open ticket
+                is_worse = not np.isnan(x) and self._features[position].unit == "days"
+            elif np.isnan(x):
+                is_worse = way != 0
+            elif way == 0:  # hardly anybody has more, or less, and it does harm here
+                is_worse = x != aim and parts[position] < 0
+            else:
+                is_worse = way * (aim - x) > 0
+            if is_worse:
+                moves[position] = aim
+        return moves
+
+    def _lead(self, row: Floats, ask: _Ask, place: int, parts: Floats) -> int:
+        """The moved feature that speaks for all: does harm, and is farthest among the peers."""
+
+        def far(position: int) -> tuple[bool, float, float]:
+            ends = (row[position], ask.moves[position])
+            one, other = (self._peers.percentile(place, position, x) for x in ends)
+            gap = 0 if one is None or other is None else abs(one - other)
+            is_plain = self._features[position].unit != "ratio" and not np.isnan(ends).any()
+            return is_plain and parts[position] < 0, gap, -parts[position]
+
+        return max(ask.moves, key=far)
+
+    def _told(self, row: Floats, ask: _Ask, now: float, gain: float, lead: int) -> dict[str, Any]:
+        after = now + gain if self._is_chance else now - gain
+        was, aim = (self._plain(lead, x) for x in (row[lead], ask.moves[lead]))
+        whose = "as before" if ask.basis == "own_past" else "as is usual among peers who do better"
+        rest = len(ask.moves) - 1
+        with_rest = f", and {rest} figures that go with it," if rest else ","
+        return {
+            "text": f"{self._wording[lead].subject}: {aim} instead of {was}{with_rest} {whose}:"
+            f" the probability would be {after:.0%} instead of {now:.0%}",
+            "basis": ask.basis,
+            "probability": round(after, 6),
+            "change": round(after - now, 6),
+            "features": [
+                {"feature": self._features[i].name, "from": _value(row[i]), "to": _value(x)}
+                for i, x in ask.moves.items()
+            ],
+        }
+
+    def _plain(self, position: int, x: float) -> str:
+        return self._wording[position].plain(None if np.isnan(x) else float(x))
+
+
+def _value(x: float) -> float | None:
+    return None if np.isnan(x) else float(x)
+
+
+def levers(features: Sequence[Feature]) -> list[tuple[int, ...]]:
+    """Positions of the numbers that the company can act on, those together that move together."""
+    groups: list[tuple[set[str], list[int]]] = []
+    for position, feature in enumerate(features):
+        if not feature.actionable or feature.kind != "number":
+            continue
+        facts = set(feature.tables) - _SLOW
+        keys = {f"reason {feature.reason}", *(f"table {name}" for name in facts)}
+        mine = [position]
+        apart = []
+        for other, members in groups:
+            if other & keys:
+                keys, mine = keys | other, members + mine
+            else:
+                apart.append((other, members))
+        groups = [*apart, (keys, mine)]
+    return [tuple(sorted(members)) for _, members in groups]
