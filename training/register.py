@@ -1,7 +1,7 @@
 """What is registered: a refit on all that is known, with card, charts and out-of-fold scores."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from models.registry import Registry
 from training.backtest import Backtest
 from training.labels import known_after
 from training.prior import LEAST, corrected
+from training.reason_card import reason_card
 from training.recipe import Setting, fit_all, inner_folds, thinned
 from training.report import Report
 from training.sample import Dataset, Floats, Labelled, Rows, Sample
@@ -34,6 +35,7 @@ class Refit:
     fitted: Fitted
     rows: Rows
     y: Floats
+    told: dict[str, Any] = field(default_factory=dict)  # of the card, for reasons
 
 
 def refit(data: Dataset, found: Backtest, data_end: datetime | None) -> Refit:
@@ -53,7 +55,9 @@ def refit(data: Dataset, found: Backtest, data_end: datetime | None) -> Refit:
     calibration = fit_calibration(log_odds, answers, groups=data.customer[tested])
     if data_end is not None and sample.as_of.nunique() >= LEAST:
         calibration = _corrected(calibration, data, sample, encoder, found.setting)
-    return Refit(Fitted(encoder, model, calibration), sample.rows, sample.y)
+    fitted = Fitted(encoder, model, calibration)
+    told = reason_card(fitted, sample, found.setting)
+    return Refit(fitted, sample.rows, sample.y, told)
 
 
 def _corrected(
@@ -132,8 +136,9 @@ def _card(
     )
     until = None if data.data_end is None else data.data_end.isoformat()
     recipe = {"name": found.setting.name, "params": found.setting.params}
-    extra = {"recipe": recipe, "known_until": until, "reason": report.reason}
-    return card | extra | {"rows": len(whole.y), "rate": float(whole.y.mean())}
+    extra: dict[str, Any] = {"recipe": recipe, "known_until": until, "reason": report.reason}
+    extra |= {"rows": len(whole.y), "rate": float(whole.y.mean())}
+    return card | extra | whole.told
 
 
 def _dates(data: Dataset, rows: Rows) -> list[datetime]:

@@ -42,6 +42,8 @@ class Report:
     warnings : tuple of str
     guard : tuple of dict
         The checks of the leak guard: name, state, proof, columns.
+    reasons : dict or None
+        `stability` of the reasons of what was registered, see `training.reason_stability`.
     """
 
     target: str
@@ -57,6 +59,7 @@ class Report:
     origins: tuple[Json, ...] = ()
     warnings: tuple[str, ...] = ()
     guard: tuple[Json, ...] = ()
+    reasons: Json | None = None
 
     def as_json(self) -> Json:
         """Plain JSON; what is undefined is null, and `reason` says why."""
@@ -73,6 +76,7 @@ class Report:
             "origins": list(self.origins),
             "warnings": list(self.warnings),
             "guard": list(self.guard),
+            "reasons": self.reasons,
         }
 
 

@@ -61,4 +61,5 @@ def train(
     whole = refit(data, found, proof.data_end)
     guard.refitted(data, whole.rows)
     version = register(project, staged, data, found, report, whole, registry)
-    return replace(report, version=version, guard=guard.as_json())
+    reasons = whole.told.get("reasons")
+    return replace(report, version=version, guard=guard.as_json(), reasons=reasons)
