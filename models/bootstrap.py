@@ -116,6 +116,31 @@ def bootstrap(origins: Sequence[Origin], *, draws: int = 500, seed: int = 0) -> 
     return Draws(*_stack(whole, pieces))
 
 
+def customer_sums(
+    customers: ArrayLike, columns: ArrayLike, *, draws: int = 500, seed: int = 0
+) -> Floats:
+    """Sums of columns under draws of customers, the same draws for every column.
+
+    Parameters
+    ----------
+    customers : array-like of shape (n,)
+        Ids; rows of one customer are drawn together.
+    columns : array-like of shape (n, k)
+
+    Returns
+    -------
+    ndarray of shape (draws, k)
+    """
+    every, codes = np.unique(np.asarray(customers).astype(str), return_inverse=True)
+    values = np.asarray(columns, dtype=np.float64)
+    by_customer = np.zeros((len(every), values.shape[1]))
+    np.add.at(by_customer, codes, values)
+    if not len(every):
+        return np.zeros((draws, values.shape[1]))
+    block = max(1, CELLS // len(every))
+    return np.concatenate([w @ by_customer for w in _counts(len(every), draws, block, seed)])
+
+
 def _counts(customers: int, draws: int, block: int, seed: int) -> Iterator[Floats]:
     """How often each customer is drawn, shape (up to `block`, customers)."""
     random = np.random.default_rng(seed)

@@ -14,6 +14,7 @@ from models.metrics import checked, equal_count_bins
 Chart = alt.TopLevelMixin
 WIDTH, HEIGHT = 420, 300
 _CONTACTED = "Share of customers, highest probability first"
+_ESTIMATE = ("value", "low", "high")
 _SHARES = np.linspace(0.02, 1.0, 50)
 
 
@@ -89,6 +90,38 @@ def top_features_chart(
     return chart
 
 
+def origins_chart(rows: DataFrame, title: str = "Every origin of the back-test") -> Chart:
+    """One panel per metric: the estimate and interval of every model at every origin.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `metric`, `origin`, `model`, `value`, `low`, `high`; without `low` there is no interval.
+    """
+    models = list(dict.fromkeys(rows["model"]))
+    panels = [_panel(part, str(name), models) for name, part in rows.groupby("metric", sort=False)]
+    pairs = [alt.hconcat(*panels[at : at + 2]) for at in range(0, len(panels), 2)]
+    chart: Chart = alt.vconcat(*pairs).properties(title=title)
+    return chart
+
+
+def _panel(rows: DataFrame, metric: str, models: list[str]) -> alt.LayerChart | alt.FacetChart:
+    """Origins along the width, the models of each beside one another."""
+    x = alt.X("origin:N", title=None, axis=alt.Axis(labelAngle=0))
+    offset = alt.XOffset("model:N", sort=models)
+    color = alt.Color("model:N", sort=models, title="Model")
+    base = alt.Chart(rows.drop(columns="metric"))
+    scale = alt.Scale(zero=False)
+    whiskers = base.mark_rule().encode(
+        x=x, xOffset=offset, color=color, y=alt.Y("low:Q", scale=scale, title=metric), y2="high:Q"
+    )
+    tips = ["model", "origin", *(alt.Tooltip(f"{name}:Q", format=".4f") for name in _ESTIMATE)]
+    points = base.mark_circle(size=50).encode(
+        x=x, xOffset=offset, color=color, y=alt.Y("value:Q", scale=scale), tooltip=tips
+    )
+    return alt.layer(whiskers, points, width=WIDTH, height=HEIGHT // 2)
+
+
 def _share_tip(column: str) -> alt.Tooltip:
     return alt.Tooltip(column, type="quantitative", format=".1%")
 
@@ -101,3 +134,27 @@ def write_chart(chart: Chart, folder: Path, name: str) -> list[Path]:
     chart.save(str(paths[1]))
     chart.save(str(paths[2]), scale_factor=2)
     return paths
+
+
+def survival_chart(
+    rows: Sequence[tuple[str, int, int, float, float]], title: str = "Still there, by cohort"
+) -> Chart:
+    """Expected share that stays (lines) and Kaplan-Meier (points) by cohort and days.
+
+    Parameters
+    ----------
+    rows : sequence of (cohort, customers, days, expected, observed)
+    """
+    names = ["cohort", "customers", "days", "expected", "observed"]
+    frame = DataFrame([*rows], columns=names)
+    base = alt.Chart(frame).encode(
+        x=alt.X("days:Q", title="Days from the as-of date"),
+        color=alt.Color("cohort:N", title="First paid"),
+        tooltip=["cohort", "customers", "days", _share_tip("expected"), _share_tip("observed")],
+    )
+    stays = alt.Axis(format="%")
+    scale = alt.Scale(zero=False)
+    return alt.layer(
+        base.mark_line().encode(y=alt.Y("expected:Q", title="Stay", axis=stays, scale=scale)),
+        base.mark_point(filled=True, size=60).encode(y=alt.Y("observed:Q", scale=scale)),
+    ).properties(title=title, width=WIDTH, height=HEIGHT)

@@ -19,7 +19,6 @@ from mlflow.entities import LoggedModel, Metric, Param, RunInfo
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.pyfunc import save_model
-from mlflow.store.db import utils as mlflow_databases
 from mlflow.types import ColSpec, Schema
 from pandas import DataFrame
 
@@ -30,14 +29,12 @@ from models.charts import Chart, write_chart
 from models.fitted import Fitted
 from models.loaded import LoadedModel
 from models.portable import PortableModel
-from models.tracking import fault, quiet, shown
+from models.tracking import fault, few_tries, quiet, shown
 
 __all__ = ["CHALLENGER", "CHAMPION", "LoadedModel", "Registry"]
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 REQUIREMENTS = ("lightgbm", "mlflow", "numpy", "pandas")
-FIRST_TRIES = 3  # where MLflow would try for minutes (a server) or for an hour (a database)
-FIRST_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
 
 
 class Registry:
@@ -64,7 +61,7 @@ class Registry:
         """Made at the first question: a new tracking file takes seconds to lay out."""
         address = self.tracking_uri
         try:
-            with quiet(logging.CRITICAL), _few_tries():
+            with quiet(logging.CRITICAL), few_tries():
                 client = MlflowClient(address, address)
                 client.search_registered_models(max_results=1)
         except Exception as error:  # noqa: BLE001 - MLflow passes on whatever its stores raise
@@ -95,6 +92,7 @@ class Registry:
         params: Mapping[str, Any],
         metrics: Mapping[str, float | None],
         charts: Mapping[str, Chart] | None = None,
+        documents: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> int:
         """Write a run with its model, register the model as the challenger; returns the version.
@@ -109,6 +107,8 @@ class Registry:
             Undefined ones (None, NaN) are left out.
         charts : mapping
             Altair charts by file name.
+        documents : mapping
+            Plain JSON by file name.
         tags : mapping
             Of the run and of the version, such as the fingerprint of the data.
         """
@@ -116,7 +116,9 @@ class Registry:
         grade = card_extra.get("grade")
         with quiet(), tempfile.TemporaryDirectory() as folder, self._run(name, tags) as run:
             self._numbers(run, params, metrics)
-            self._client.log_dict(run.run_id, {"features": fitted.encoder.names}, "features.json")
+            features = {"features": fitted.encoder.names}
+            for document, content in {"features": features, **(documents or {})}.items():
+                self._client.log_dict(run.run_id, content, f"{document}.json")
             for chart_name, chart in (charts or {}).items():
                 write_chart(chart, Path(folder) / "charts", chart_name)
             if charts:
@@ -283,18 +285,3 @@ def _raise_unless_missing(error: MlflowException) -> None:
     """Pass on any error but that of something that is not there."""
     if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
         raise error
-
-
-@contextmanager
-def _few_tries() -> Iterator[None]:
-    """MLflow gives up soon; what the environment says of its patience stands."""
-    ours = {name: value for name, value in FIRST_PATIENCE.items() if name not in os.environ}
-    tries = mlflow_databases.MAX_RETRY_COUNT
-    os.environ.update(ours)
-    mlflow_databases.MAX_RETRY_COUNT = FIRST_TRIES
-    try:
-        yield
-    finally:
-        mlflow_databases.MAX_RETRY_COUNT = tries
-        for name in ours:
-            del os.environ[name]

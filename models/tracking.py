@@ -1,11 +1,17 @@
 """What MLflow says, held back; and what is said when its address fails: one line, no password."""
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["fault", "quiet", "shown"]
+from mlflow.store.db import utils as mlflow_databases
+
+__all__ = ["fault", "few_tries", "quiet", "shown"]
+
+FIRST_TRIES = 3  # where MLflow would try for minutes (a server) or for an hour (a database)
+FIRST_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
 
 
 @contextmanager
@@ -20,6 +26,21 @@ def quiet(level: int = logging.WARNING) -> Iterator[None]:
     finally:
         for logger, kept in zip(loggers, levels, strict=True):
             logger.setLevel(kept)
+
+
+@contextmanager
+def few_tries() -> Iterator[None]:
+    """MLflow gives up soon; what the environment says of its patience stands."""
+    ours = {name: value for name, value in FIRST_PATIENCE.items() if name not in os.environ}
+    tries = mlflow_databases.MAX_RETRY_COUNT
+    os.environ.update(ours)
+    mlflow_databases.MAX_RETRY_COUNT = FIRST_TRIES
+    try:
+        yield
+    finally:
+        mlflow_databases.MAX_RETRY_COUNT = tries
+        for name in ours:
+            del os.environ[name]
 
 
 def shown(address: str) -> str:

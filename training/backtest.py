@@ -83,6 +83,13 @@ class Backtest:
             found["brier_skill"], found["lift10_attainable"], float(gain.min()), against, self.note
         )
 
+    def champion_at(self, number: int) -> dict[str, Interval] | None:
+        """Of the champion at one origin, where it could be judged there."""
+        judged = [place for place, one in enumerate(self.trials) if "champion" in one.probability]
+        if self.against_champion is None or number not in judged:
+            return None
+        return self.against_champion.origin(judged.index(number))["champion"]
+
     def champion_metrics(self) -> dict[str, Interval] | None:
         """Of the champion where it could be judged."""
         return self.against_champion.average()["champion"] if self.against_champion else None

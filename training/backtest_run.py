@@ -1,15 +1,22 @@
 """The proof of a target: rows, origins, leak guard, back-test, verdict; nothing is registered."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from features.built import Built
 from features.frames import frame
 from features.project import Project
 from features.staging import Staged
+from models.charts import origins_chart, write_chart
 from models.registry import Registry
 from training.backtest import Backtest, backtest, champion_of
+from training.backtest_lists import lists_of
+from training.backtest_looks import Look, record
+from training.backtest_segments import segments_of
+from training.backtest_table import chart_rows
 from training.gate import judge, unready
 from training.guard import Guard
 from training.readiness import Plan, plan
@@ -47,14 +54,17 @@ def prove(
     say: Progress,
     prepare: Prepare | None = None,
     n_origins: int | None = None,
+    verb: str = "train",
 ) -> Proof:
-    """Back-test one target by the code that trains it.
+    """Back-test one target by the code that trains it; the result is kept under `backtests/`.
 
     Parameters
     ----------
     n_origins : int, optional
         How many rolling origins where history allows; `N_ORIGINS` when left out. A test that the
         project fixes stands.
+    verb : str
+        On whose behalf, for the log of looks.
 
     Raises
     ------
@@ -77,10 +87,42 @@ def prove(
         return Proof(data, data_end, None, guard, report)
     champion = champion_of(registry.champion(project.model_name(target_name)))
     found = backtest(data, planned.origins, data_end, champion, say)
-    verdict = judge(found.evidence())
     guard.after(data, found.trials, found.draws.average()[found.best]["auc"].value)
-    report = report_of(target_name, data, found, verdict, guard.warnings)
-    return Proof(data, data_end, found, guard, replace(report, guard=guard.as_json()))
+    say("lists and segments")
+    lists = lists_of(data, found.trials, project.money)
+    verdict = judge(found.evidence())
+    report = report_of(target_name, data, found, verdict, guard.warnings, lists)
+    report = replace(
+        report,
+        guard=guard.as_json(),
+        segments=tuple(segments_of(data, found.trials, found.best)),
+        looks=_look(staged, report, verb),
+    )
+    keep(report, project.outputs / "backtests")
+    return Proof(data, data_end, found, guard, report)
+
+
+def _look(staged: Staged, report: Report, verb: str) -> Json:
+    """The looks at this test, with this one."""
+    test, loss = report.test or {}, (report.model or {}).get("log_loss") or {}
+    look = Look(
+        report.target,
+        test.get("as_of", ()),
+        staged.fingerprint,
+        verb,
+        report.recipe or "",
+        loss.get("value"),
+    )
+    return record(staged.project.outputs, look)
+
+
+def keep(report: Report, folder: Path) -> None:
+    """Write the newest back-test of a target, `<target>.json`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{report.target}.json"
+    scratch = path.with_suffix(".part")
+    scratch.write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
+    scratch.replace(path)
 
 
 def named(target: str, progress: Progress | None) -> Progress:
@@ -113,10 +155,20 @@ def run_backtest(
     Returns
     -------
     dict
-        The report as plain JSON.
+        The report as plain JSON; its chart over origins is written beside it, see `keep`.
     """
     say = named(target_name, progress)
     proof = prove(
-        staged.project, staged, target_name, registry=registry, say=say, n_origins=n_origins
+        staged.project,
+        staged,
+        target_name,
+        registry=registry,
+        say=say,
+        n_origins=n_origins,
+        verb="backtest",
     )
-    return proof.report.as_json()
+    report = proof.report.as_json()
+    if proof.found is not None:
+        chart = origins_chart(chart_rows(report))
+        write_chart(chart, staged.project.outputs / "backtests", f"{target_name}-origins")
+    return report

@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pandas import DataFrame
+
+from training.backtest_lists import LEAD_DAYS
 from training.report import Json
 
 COLUMNS = (
@@ -18,6 +21,13 @@ COLUMNS = (
     "slope",
     "calibration error",
 )
+MANY_LOOKS = 10
+CHARTED = {
+    "log_loss": "Log loss",
+    "brier_skill": "Brier skill",
+    "auc": "ROC AUC",
+    "lift10": "Lift in the top 10 %",
+}
 SHOWN = ("log_loss", "brier_skill", "auc", "lift10", "calibration_slope", "calibration_error")
 
 
@@ -38,6 +48,19 @@ def _models(target: str, when: str, part: Mapping[str, Any]) -> Iterator[tuple[o
         yield target, when, name, test["rows"], f"{test['rate']:.3f}", *cells
 
 
+def chart_rows(report: Mapping[str, Any]) -> DataFrame:
+    """What the chart over origins shows: every model at every origin, by metric."""
+    rows = [
+        {"metric": said, "origin": origin["at"] or "held out", "model": name}
+        | {part: metrics[metric][part] for part in ("value", "low", "high")}
+        for metric, said in CHARTED.items()
+        for origin in report["origins"]
+        for name, metrics in {"model": origin["model"], **origin["baselines"]}.items()
+        if metrics[metric]["value"] is not None
+    ]
+    return DataFrame(rows, columns=["metric", "origin", "model", "value", "low", "high"])
+
+
 def _cell(metric: Json | None, *, with_interval: bool) -> str:
     """Such as `0.412 (0.399 to 0.426)`; a dash where it is undefined."""
     if metric is None or metric["value"] is None:
@@ -48,5 +71,32 @@ def _cell(metric: Json | None, *, with_interval: bool) -> str:
 
 
 def sentences(target: str, report: Mapping[str, Any]) -> Iterator[str]:
-    """The verdict, and what else a reader must know."""
+    """The verdict, what its lists were worth, and how often this test was looked at."""
     yield f"{target}: {report['reason']}"
+    model = report["model"]
+    if model is None:
+        return
+    found = [(days, model[f"lead_time_recall_{days}d"]) for days in LEAD_DAYS]
+    known = [f"{_share(one)} {days} days before the end" for days, one in found if _known(one)]
+    if known:
+        yield f"{target}: of the MRR lost, the top tenth by revenue at risk held {', '.join(known)}"
+    if _known(model["realised_profit"]):
+        expected, realised = (model[f"{one}_profit"]["value"] for one in ("expected", "realised"))
+        yield f"{target}: contacts of a run earn {realised:,.2f}, {expected:,.2f} were expected"
+    if _known(model["top10_jaccard"]):
+        yield f"{target}: two lists in a row share {_share(model['top10_jaccard'])} of their top"
+    count = (report["looks"] or {}).get("count", 0)
+    yield f"{target}: look {count} at this test" + (
+        ", so mistrust small gains" if count > 9 else ""
+    )
+
+
+def _known(metric: Json) -> bool:
+    return metric["value"] is not None
+
+
+def _share(metric: Json) -> str:
+    """Such as `41 % (30 to 52 %)`."""
+    if metric["low"] is None:
+        return f"{metric['value']:.0%}"
+    return "{value:.0%} ({low:.0%} to {high:.0%})".format_map(metric)

@@ -111,11 +111,17 @@ def causes(
 
 
 class Outcomes:
-    """What happened to the same rows at several moments of knowledge; the facts are read once."""
+    """What happened to the same rows at several moments of knowledge.
+
+    Attributes
+    ----------
+    facts : Facts
+        What the answers are read from, once.
+    """
 
     def __init__(self, staged: Staged, target: Target, keys: pd.DataFrame) -> None:
         self.target, self._staged, self._keys = target, staged, keys
-        self._facts = Facts(staged, target)
+        self.facts = Facts(staged, target)
         self._rows: Rows | None = None
         self._unpaid: dict[datetime | None, Flags] = {}
         self._events: dict[datetime | None, Floats] = {}
@@ -136,7 +142,7 @@ class Outcomes:
         return pd.Series(cause, index=self._keys.index, dtype=object)
 
     def _judged(self, known_before: datetime | None) -> Floats:
-        target, facts = self.target, self._facts
+        target, facts = self.target, self.facts
         if self._rows is None:
             self._rows = Rows.of(self._keys, target)
         rows = self._rows
@@ -185,6 +191,11 @@ class Labeller:
         else:
             event = self._outcomes.event(known_before)
         return pd.Series(np.where(self.eligible, event, np.nan), index=self._keys.index)
+
+    @property
+    def facts(self) -> Facts:
+        """What the labels are read from."""
+        return self._outcomes.facts
 
     def causes(self, known_before: datetime | None) -> pd.Series | None:
         """The cause of each event; None where the target has none."""

@@ -12,11 +12,18 @@ from features.project import Project
 from features.staging import Staged
 from models.calibrate import Calibration, fit_calibration
 from models.card import describe
-from models.charts import Chart, calibration_chart, lift_chart, top_features_chart
+from models.charts import (
+    Chart,
+    calibration_chart,
+    lift_chart,
+    origins_chart,
+    top_features_chart,
+)
 from models.encode import Encoder
 from models.fitted import Fitted
 from models.registry import Registry
 from training.backtest import Backtest
+from training.backtest_table import chart_rows
 from training.labels import known_after
 from training.prior import LEAST, corrected
 from training.reason_card import reason_card
@@ -104,7 +111,8 @@ def register(
         _card(project, staged, data, found, report, whole),
         params=_params(found, whole),
         metrics=_numbers(report),
-        charts=_charts(found, whole.fitted),
+        charts=_charts(found, whole.fitted, report),
+        documents={"backtest": report.as_json()},
         tags={"target": report.target, "data_fingerprint": staged.fingerprint},
     )
     if data.target.label is not None:
@@ -166,13 +174,14 @@ def _numbers(report: Report) -> dict[str, float | None]:
     }
 
 
-def _charts(found: Backtest, fitted: Fitted) -> dict[str, Chart]:
+def _charts(found: Backtest, fitted: Fitted, report: Report) -> dict[str, Chart]:
     newest = found.trials[-1]
     probability = newest.probability[found.best]
     return {
         "calibration": calibration_chart(newest.y, probability),
         "lift": lift_chart(newest.y, probability),
         "top_features": top_features_chart(fitted.importance(), fitted.catalogue),
+        "origins": origins_chart(chart_rows(report.as_json())),
     }
 
 

@@ -9,13 +9,16 @@ import numpy as np
 
 from models.bootstrap import Interval
 from training.backtest import Backtest
+from training.backtest_lists import Lists
 from training.gate import Verdict
 from training.labels import CAUSES
 from training.sample import Dataset, Floats, Rows
 from training.trial import ALTERNATIVES, Trial
 
 Json = dict[str, Any]
-BASELINES = ("constant", "rule", *ALTERNATIVES)
+OfModel = dict[str, Interval]  # by metric
+Metrics = dict[str, OfModel]  # by model
+BASELINES = ("constant", "rule", *ALTERNATIVES, "champion")
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,10 @@ class Report:
     warnings : tuple of str
     guard : tuple of dict
         The checks of the leak guard: name, state, proof, columns.
-    reasons : dict or None
-        `stability` of the reasons of what was registered, see `training.reason_stability`.
+    segments : tuple of dict
+        The metrics of `model` in parts of the customers, see `training.backtest_segments`.
+    looks : dict or None
+        How often models were judged on this test: `count`, and `first`, the moment of the first.
     """
 
     target: str
@@ -59,7 +64,8 @@ class Report:
     origins: tuple[Json, ...] = ()
     warnings: tuple[str, ...] = ()
     guard: tuple[Json, ...] = ()
-    reasons: Json | None = None
+    segments: tuple[Json, ...] = ()
+    looks: Json | None = None
 
     def as_json(self) -> Json:
         """Plain JSON; what is undefined is null, and `reason` says why."""
@@ -76,20 +82,24 @@ class Report:
             "origins": list(self.origins),
             "warnings": list(self.warnings),
             "guard": list(self.guard),
-            "reasons": self.reasons,
+            "segments": list(self.segments),
+            "looks": self.looks,
         }
 
 
 def report_of(
-    target: str, data: Dataset, found: Backtest, verdict: Verdict, warnings: Sequence[str]
+    target: str,
+    data: Dataset,
+    found: Backtest,
+    verdict: Verdict,
+    warnings: Sequence[str],
+    lists: Lists,
 ) -> Report:
-    """The report of a back-test."""
-    average = found.draws.average()
-    baselines = {name: metrics_json(average[name]) for name in BASELINES}
+    """The report of a back-test and of what its lists were worth."""
+    model, baselines = _models(
+        found, found.draws.average(), found.champion_metrics(), lists.average
+    )
     baselines["rule"]["column"] = found.trials[-1].rule
-    champion = found.champion_metrics()
-    if champion is not None:
-        baselines["champion"] = metrics_json(champion)
     newest = found.trials[-1]
     return Report(
         target,
@@ -99,21 +109,32 @@ def report_of(
         recipe=found.setting.name,
         train=rows_json(data, newest.train_rows, newest.train_y, known_before=newest.at),
         test=_tests(data, found.trials),
-        model=metrics_json(average[found.best]),
+        model=model,
         baselines=baselines,
-        origins=tuple(_origin(data, found, number) for number in range(len(found.trials))),
+        origins=tuple(_origin(data, found, lists, number) for number in range(len(found.trials))),
         warnings=tuple(warnings),
     )
 
 
-def _origin(data: Dataset, found: Backtest, number: int) -> Json:
-    trial, metrics = found.trials[number], found.draws.origin(number)
+def _models(
+    found: Backtest, metrics: Metrics, champion: OfModel | None, lists: Metrics
+) -> tuple[Json, Json]:
+    """The model and the baselines, with what their lists were worth where that is known."""
+    known = metrics | ({"champion": champion} if champion is not None else {})
+    shown = {name: metrics_json(of | lists.get(name, {})) for name, of in known.items()}
+    return shown[found.best], {name: shown[name] for name in BASELINES if name in shown}
+
+
+def _origin(data: Dataset, found: Backtest, lists: Lists, number: int) -> Json:
+    trial = found.trials[number]
+    champion, worth = found.champion_at(number), lists.origins[number]
+    model, baselines = _models(found, found.draws.origin(number), champion, worth)
     return {
         "at": None if trial.at is None else f"{trial.at:%Y-%m-%d}",
         "train": rows_json(data, trial.train_rows, trial.train_y, known_before=trial.at),
         "test": rows_json(data, trial.test_rows, trial.y, listed=True),
-        "model": metrics_json(metrics[found.best]),
-        "baselines": {name: metrics_json(metrics[name]) for name in BASELINES},
+        "model": model,
+        "baselines": baselines,
     }
 
 

@@ -13,6 +13,7 @@ from features.build import Built
 from features.clock import first_fact
 from features.declare import Feature
 from features.errors import UnknownFeatureError
+from features.facts import Facts
 from features.project import Target
 from features.staging import Staged
 from models.encode import Encoder
@@ -22,6 +23,7 @@ from training.splits import holdout
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 Labelled = tuple[Rows, Floats]  # rows and their labels
+CUTS = ("segment", "plan_id", "country", "currency")  # columns of the state
 LEAVING = ("churn", "silence", "inactivity")  # kinds that `Feature.monotone` speaks of
 FIT_ROWS = 400_000  # beyond that many, older rows add time and little else
 
@@ -88,6 +90,10 @@ class Dataset:
         Exclusive end of what labels know; None for rows without time.
     holdout : Holdout or None
         The fixed test of a snapshot; None where it is cross-validated, or time tests.
+    value : ndarray of float, shape (n,)
+        Money per month of each row; NaN where it is not known.
+    cuts : DataFrame of shape (n, k)
+        What the state offers to tell segments by, as categories.
     """
 
     def __init__(self, staged: Staged, target: Target, built: Built) -> None:
@@ -103,6 +109,8 @@ class Dataset:
         self.frame = built.features.iloc[self.rows][names].reset_index(drop=True)
         state = built.state.iloc[self.rows].reset_index(drop=True)
         self.customer = self._groups()
+        self.value = state["value_per_month"].to_numpy(dtype=np.float64)
+        self.cuts = state[[*CUTS]].astype("category")
         self.holdout = holdout(target.split, state) if self.is_snapshot else None
         self.data_end = self._data_end(staged)
         self._simple = None if target.label is not None else _recency(self.keys, state)
@@ -153,6 +161,11 @@ class Dataset:
         """The cause of each row's event, known by then or at the end; None where none is told."""
         found = self._labeller.causes(known_before or self.data_end)
         return None if found is None else found.to_numpy()[self.rows]
+
+    @property
+    def facts(self) -> Facts:
+        """What the labels are read from."""
+        return self._labeller.facts
 
     def parts(self) -> tuple[Labelled, Labelled]:
         """The rows of a snapshot that train and that test; all do both where there is no split."""
