@@ -100,12 +100,19 @@ def build(project: ProjectFile, data: DataFolder = None) -> None:
 
 @app.command(epilog="Example: retention train demo --target churn --json")
 def train(
-    project: ProjectFile, target: OneTarget = None, as_json: AsJson = False, data: DataFolder = None
+    project: ProjectFile,
+    target: OneTarget = None,
+    tune: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Search settings for so long: 90s, 10m, 1h.")
+    ] = None,
+    as_json: AsJson = False,
+    data: DataFolder = None,
 ) -> None:
     """Learn each target, prove it on later time, and promote what passes the gate."""
     read = load_project(project, data).with_targets()
     names = {target: read.target(target)} if target else read.targets  # an unknown one stops here
-    jobs.train(jobs.stage(read), names, as_json=as_json)
+    seconds = jobs.tuning_time(tune)
+    jobs.train(jobs.stage(read), names, as_json=as_json, tune=seconds)
 
 
 @app.command(epilog="Example: retention backtest demo --target churn --origins 5")

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing, redirect_stdout
 from datetime import datetime
 from pathlib import Path
@@ -100,15 +100,49 @@ def backtest(
         tell(*(line for one in found.items() for line in sentences(*one)))
 
 
-def train(staged: "Staged", names: Iterable[str], *, as_json: bool = False) -> None:
-    """Train targets, and print the reports; what a library prints goes to stderr."""
+def tuning_time(text: str | None) -> int | None:
+    """Seconds of `--tune`; None where nothing is tuned."""
+    if text is None:
+        return None
+    from training.tune import seconds_of
+
+    return seconds_of(text)
+
+
+def _tuner(staged: "Staged", target: str, seconds: int | None, say: Callable[[str], None]) -> Any:
+    """What searches settings for a target for so long; None where nothing is tuned."""
+    if seconds is None:
+        return None
+    from training.tune import Tuner
+
+    path = staged.project.outputs / "tune" / f"{target}.db"
+    return Tuner(path, staged.fingerprint, seconds, lambda text: say(f"{target}: {text}"))
+
+
+def train(
+    staged: "Staged", names: Iterable[str], *, as_json: bool = False, tune: int | None = None
+) -> None:
+    """Train targets, and print the reports; what a library prints goes to stderr.
+
+    With `tune`, settings of each target are searched for so many seconds.
+    """
     from training.summary import SUMMARY_COLUMNS, summary_row
     from training.train import train as learn
 
     project, registry = staged.project, registry_of(staged.project)
     try:
         with redirect_stdout(sys.stderr), progress_bar("Training") as say:
-            found = {n: learn(project, staged, n, registry=registry, progress=say) for n in names}
+            found = {
+                name: learn(
+                    project,
+                    staged,
+                    name,
+                    registry=registry,
+                    progress=say,
+                    tuner=_tuner(staged, name, tune, say),
+                )
+                for name in names
+            }
     except LeakError as error:
         if not as_json:
             print_table(LeakError.COLUMNS, error.rows)

@@ -21,7 +21,7 @@ from training.gate import judge, unready
 from training.guard import Guard
 from training.readiness import Plan, plan
 from training.report import Json, Report, report_of
-from training.sample import Dataset
+from training.sample import Chooser, Dataset
 from training.splits import N_ORIGINS
 
 Progress = Callable[[str], None]
@@ -55,6 +55,7 @@ def prove(
     prepare: Prepare | None = None,
     n_origins: int | None = None,
     verb: str = "train",
+    tuner: Callable[[Dataset], Chooser] | None = None,
 ) -> Proof:
     """Back-test one target by the code that trains it; the result is kept under `backtests/`.
 
@@ -65,6 +66,8 @@ def prove(
         project fixes stands.
     verb : str
         On whose behalf, for the log of looks.
+    tuner : callable, optional
+        Gives how settings are chosen, where not by the default recipe.
 
     Raises
     ------
@@ -86,6 +89,7 @@ def prove(
         report = replace(_unready(target_name, planned), guard=guard.as_json())
         return Proof(data, data_end, None, guard, report)
     champion = champion_of(registry.champion(project.model_name(target_name)))
+    data.chooser = tuner(data) if tuner else None
     found = backtest(data, planned.origins, data_end, champion, say)
     guard.after(data, found.trials, found.draws.average()[found.best]["auc"].value)
     say("lists and segments")

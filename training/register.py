@@ -1,6 +1,5 @@
 """What is registered: a refit on all that is known, with card, charts and out-of-fold scores."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -109,7 +108,7 @@ def register(
         name,
         whole.fitted,
         _card(project, staged, data, found, report, whole),
-        params=_params(found, whole),
+        params=_params(found, whole) | _tuning(report),
         metrics=_numbers(report),
         charts=_charts(found, whole.fitted, report),
         documents={"backtest": report.as_json()},
@@ -153,13 +152,25 @@ def _dates(data: Dataset, rows: Rows) -> list[datetime]:
     return sorted(data.keys["as_of"].iloc[rows].dropna().dt.to_pydatetime().tolist())
 
 
-def _params(found: Backtest, whole: Refit) -> Mapping[str, Any]:
+def _params(found: Backtest, whole: Refit) -> dict[str, Any]:
     return {
         "recipe": found.setting.name,
         **found.setting.params,
         "rows": len(whole.y),
         "features": len(whole.fitted.catalogue),
         "calibration": whole.fitted.calibration.method,
+    }
+
+
+def _tuning(report: Report) -> dict[str, Any]:
+    """What the searches for settings tried and found, a value for each search."""
+    return {
+        f"tuning_{key}": ", ".join(
+            f"{one[key]:.5g}" if type(one[key]) is float else str(one[key])
+            for one in report.tuning
+            if key in one
+        )
+        for key in dict.fromkeys(key for one in report.tuning for key in one)
     }
 
 

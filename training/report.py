@@ -45,6 +45,8 @@ class Report:
     warnings : tuple of str
     guard : tuple of dict
         The checks of the leak guard: name, state, proof, columns.
+    tuning : tuple of dict
+        The searches for settings beyond the default recipe, see `training.tune.Tuner.found`.
     segments : tuple of dict
         The metrics of `model` in parts of the customers, see `training.backtest_segments`.
     looks : dict or None
@@ -64,6 +66,7 @@ class Report:
     origins: tuple[Json, ...] = ()
     warnings: tuple[str, ...] = ()
     guard: tuple[Json, ...] = ()
+    tuning: tuple[Json, ...] = ()
     segments: tuple[Json, ...] = ()
     looks: Json | None = None
 
@@ -82,6 +85,7 @@ class Report:
             "origins": list(self.origins),
             "warnings": list(self.warnings),
             "guard": list(self.guard),
+            "tuning": list(self.tuning),
             "segments": list(self.segments),
             "looks": self.looks,
         }

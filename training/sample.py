@@ -1,9 +1,9 @@
 """The rows of a target that may train or test, and the matrices cut from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,9 @@ class Sample:
         )
 
 
+Chooser = Callable[[Sample, Sequence[int]], Any]  # gives a `training.recipe.Choice`
+
+
 class Dataset:
     """Eligible rows of a target with features, and labels at any moment of knowledge.
 
@@ -90,6 +93,8 @@ class Dataset:
         Exclusive end of what labels know; None for rows without time.
     holdout : Holdout or None
         The fixed test of a snapshot; None where it is cross-validated, or time tests.
+    chooser : callable, optional
+        How settings are chosen on training rows, where not by the default recipe.
     value : ndarray of float, shape (n,)
         Money per month of each row; NaN where it is not known.
     cuts : DataFrame of shape (n, k)
@@ -113,6 +118,7 @@ class Dataset:
         self.cuts = state[[*CUTS]].astype("category")
         self.holdout = holdout(target.split, state) if self.is_snapshot else None
         self.data_end = self._data_end(staged)
+        self.chooser: Chooser | None = None
         self._simple = None if target.label is not None else _recency(self.keys, state)
 
     @property

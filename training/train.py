@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from features.built import Built
 from features.project import Project
@@ -10,6 +11,9 @@ from models.registry import Registry
 from training.backtest_run import named, prove
 from training.register import refit, register
 from training.report import Report
+
+if TYPE_CHECKING:
+    from training.tune import Tuner
 
 __all__ = ["Report", "train"]
 
@@ -25,6 +29,7 @@ def train(
     registry: Registry,
     progress: Progress | None = None,
     prepare: Prepare | None = None,
+    tuner: "Tuner | None" = None,
 ) -> Report:
     """Learn one target, prove it on later time, register and promote it if it passes the gate.
 
@@ -39,6 +44,8 @@ def train(
     prepare : callable, optional
         Changes the rows before they are split, such as leaving some out. Rows that it makes up or
         repeats fail the training.
+    tuner : Tuner, optional
+        Searches settings for longer; the default recipe is used when left out.
 
     Returns
     -------
@@ -53,8 +60,11 @@ def train(
         The project asks for what is not there.
     """
     say = named(target_name, progress)
-    proof = prove(project, staged, target_name, registry=registry, say=say, prepare=prepare)
-    data, found, guard, report = proof.data, proof.found, proof.guard, proof.report
+    proof = prove(
+        project, staged, target_name, registry=registry, say=say, prepare=prepare, tuner=tuner
+    )
+    data, found, guard = proof.data, proof.found, proof.guard
+    report = replace(proof.report, tuning=tuple(tuner.found) if tuner else ())
     if found is None or report.grade == "U":
         return report
     say("registering")
