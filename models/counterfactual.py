@@ -112,22 +112,31 @@ class Counterfactuals:
     def _past(self, row: Floats, lever: tuple[int, ...]) -> Moves:
         """What the customer had before, where that is stated beside what it has now."""
         moves: Moves = {}
+        for _, before, now in self._pairs(lever):
+            if not np.isnan(row[[before, now]]).any() and row[before] != row[now]:
+                moves[now] = float(row[before])
+        return moves | self._ratios(row, lever, moves)
+
+    def _pairs(self, lever: tuple[int, ...]) -> Iterator[tuple[int, int, int]]:
+        """Features that compare, with the positions of what they compare: before and now."""
         for position in lever:
-            feature = self._features[position]
-            if feature.compares is None or not set(feature.compares) <= set(self._names):
-                continue
-            before, now = (self._names[name] for name in feature.compares)
-            if np.isnan(row[[before, now]]).any() or row[before] == row[now]:
-                continue
-            moves[now] = float(row[before])
-            if feature.unit == "ratio" and row[before] > 0:
-                moves[position] = 1.0
-        return moves
+            pair = self._features[position].compares
+            if pair is not None and set(pair) <= set(self._names):
+                yield position, self._names[pair[0]], self._names[pair[1]]
+
+    def _ratios(self, row: Floats, lever: tuple[int, ...], moves: Moves) -> Moves:
+        """What follows for now against before, where now has moved."""
+        return {
+            position: moves[now] / float(row[before])
+            for position, before, now in self._pairs(lever)
+            if now in moves and self._features[position].unit == "ratio" and row[before] > 0
+        }
 
     def _usual(self, row: Floats, lever: tuple[int, ...], place: int, parts: Floats) -> Moves:
         """What is usual among the peers who do better, of what is worse than that here."""
         moves: Moves = {}
-        for position in lever:
+        follow = {position for position, _, _ in self._pairs(lever)}
+        for position in sorted(set(lever) - follow):
             found = self._peers.better(place, position, is_chance=self._is_chance)
             if found is None:
                 continue
@@ -142,7 +151,7 @@ class Counterfactuals:
                 is_worse = way * (aim - x) > 0
             if is_worse:
                 moves[position] = aim
-        return moves
+        return moves | self._ratios(row, lever, moves)
 
     def _lead(self, row: Floats, ask: _Ask, place: int, parts: Floats) -> int:
         """The moved feature that speaks for all: does harm, and is farthest among the peers."""
@@ -161,7 +170,8 @@ class Counterfactuals:
         was, aim = (self._plain(lead, x) for x in (row[lead], ask.moves[lead]))
         whose = "as before" if ask.basis == "own_past" else "as is usual among peers who do better"
         rest = len(ask.moves) - 1
-        with_rest = f", and {rest} figures that go with it," if rest else ","
+        going = "figure that goes" if rest == 1 else "figures that go"
+        with_rest = f", and {rest} {going} with it," if rest else ","
         return {
             "text": f"{self._wording[lead].subject}: {aim} instead of {was}{with_rest} {whose}:"
             f" the probability would be {after:.0%} instead of {now:.0%}",
@@ -175,7 +185,7 @@ class Counterfactuals:
         }
 
     def _plain(self, position: int, x: float) -> str:
-        return self._wording[position].plain(None if np.isnan(x) else float(x))
+        return "none" if np.isnan(x) else self._wording[position].plain(float(x))
 
 
 def _value(x: float) -> float | None:
@@ -183,10 +193,14 @@ def _value(x: float) -> float | None:
 
 
 def levers(features: Sequence[Feature]) -> list[tuple[int, ...]]:
-    """Positions of the numbers that the company can act on, those together that move together."""
+    """Positions of the numbers that the company can act on, those together that move together.
+
+    What others compare with as the past is not among them.
+    """
     groups: list[tuple[set[str], list[int]]] = []
+    past = {feature.compares[0] for feature in features if feature.compares}
     for position, feature in enumerate(features):
-        if not feature.actionable or feature.kind != "number":
+        if not feature.actionable or feature.kind != "number" or feature.name in past:
             continue
         facts = set(feature.tables) - _SLOW
         keys = {f"reason {feature.reason}", *(f"table {name}" for name in facts)}
