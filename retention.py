@@ -142,6 +142,20 @@ def score(
     jobs.score(jobs.stage(load_project(project, data).with_targets()), as_of, csv)
 
 
+@app.command(epilog="Example: retention lifetime demo --csv lifetimes.csv")
+def lifetime(
+    project: ProjectFile,
+    target: OneTarget = None,
+    as_of: Annotated[datetime | None, typer.Option(help="Default: the end of the data.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a row each here.")] = None,
+    as_json: AsJson = False,
+    data: DataFolder = None,
+) -> None:
+    """Tell how long customers will stay and what they will still pay, and prove it."""
+    read = load_project(project, data).with_targets()
+    jobs.lifetime(read, target, as_of, csv, as_json=as_json)
+
+
 @app.command(epilog="Example: retention run examples/cdnow.toml")
 def run(project: ProjectFile, data: DataFolder = None) -> None:
     """Check, build, train and score."""

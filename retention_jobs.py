@@ -174,6 +174,33 @@ def score(staged: "Staged", as_of: datetime | None = None, csv: Path | None = No
     print_table(SUMMARY_COLUMNS, map(summary_row, done.targets))
 
 
+def lifetime(
+    project: Project, target: str | None, as_of: datetime | None, csv: Path | None, *, as_json: bool
+) -> None:
+    """Learn and prove survival, write the customers when asked for, and print the sums."""
+    from serving.export import check_writable
+    from training.lifetime_panel import lifetime_target
+    from training.lifetime_report import lifetimes
+    from training.lifetime_summary import sentences, tables
+
+    lifetime_target(project, target)  # before long work
+    if csv:
+        check_writable(csv)
+    with redirect_stdout(sys.stderr):
+        staged = stage(project)
+        with progress_bar("Lifetimes") as say:
+            models = registry_of(project)
+            found = lifetimes(staged, target=target, as_of=as_of, registry=models, progress=say)
+    if csv:
+        found.customers.to_csv(csv, index=False)
+    if as_json:
+        tell(json.dumps(found.summary, indent=1))
+        return
+    for columns, rows in tables(found.summary):
+        print_table(columns, rows)
+    tell(*sentences(found.summary))
+
+
 def registry_of(project: Project) -> "Registry":
     """Where models are kept: as the settings say, else among the project's outputs."""
     from models.registry import Registry
