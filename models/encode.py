@@ -8,11 +8,18 @@ from pandas import DataFrame, Series
 
 from features.declare import Feature
 from features.errors import UnfitDataError, UnknownFeatureError
+from models.ordered import PRIOR, Past
 from models.portable import Floats, ModelInputError, encode
+
+MANY = 32  # values beyond which a category is told by its rates
 
 
 class Encoder:
     """Category codes learned from training rows; numbers pass through.
+
+    A category of more than `MANY` values stands for what was known of the event among them, where
+    answers are given: `codes` then holds log-odds against the whole, and a training row gets those
+    of the time before it (`models.ordered`).
 
     Parameters
     ----------
@@ -20,15 +27,23 @@ class Encoder:
         The most frequent values that get a code of their own.
     min_count : int
         Rarer values get none. Values without a code, unseen ones and None become NaN, so a card
-        never holds the name of a single customer.
+        never holds the name of a single customer. Among rates, rare and unseen values get the
+        rate of all.
     """
 
     def __init__(self, *, max_categories: int = 50, min_count: int = 10) -> None:
         self.max_categories = max_categories
         self.min_count = min_count
 
-    def fit(self, frame: DataFrame, catalogue: Sequence[Feature]) -> Self:
+    def fit(self, frame: DataFrame, catalogue: Sequence[Feature], past: Past | None = None) -> Self:
         """Learn codes and typical values of the columns that the catalogue names.
+
+        Parameters
+        ----------
+        frame : DataFrame of shape (n, columns)
+        catalogue : sequence of Feature
+        past : Past, optional
+            The answers of the rows, and when each was known.
 
         Raises
         ------
@@ -39,23 +54,27 @@ class Encoder:
         """
         _require(frame, [feature.name for feature in catalogue])
         self.features = tuple(catalogue)
-        self.codes = {
-            feature.name: self._codes(frame[feature.name])
-            for feature in catalogue
-            if feature.kind == "category"
-        }
+        self.codes: dict[str, dict[str, float]] = {}
+        self.rated: dict[str, Series] = {}  # what training rows saw
+        for name in (feature.name for feature in catalogue if feature.kind == "category"):
+            frequent = self._frequent(frame[name])
+            if past is not None and len(frequent) > MANY:
+                seen = past.seen(frame[name].where(frame[name].isin(frequent) | frame[name].isna()))
+                self.rated[name] = Series(seen, index=frame.index)
+                self.codes[name] = past.rates(frame[name], frequent)
+            else:
+                self.codes[name] = {v: i for i, v in enumerate(frequent[: self.max_categories])}
         self.typical: dict[str, float | None] = {}
         matrix = self.transform(frame)
         for position, feature in enumerate(self.features):
             self.typical[feature.name] = _median(matrix[:, position], feature)
         return self
 
-    def _codes(self, column: Series) -> dict[str, int]:
-        """Codes by falling frequency, ties by name."""
+    def _frequent(self, column: Series) -> list[str]:
+        """Values by falling frequency, ties by name."""
         counts = column.dropna().astype(str).value_counts()
         frequent = counts[counts >= self.min_count]
-        order = sorted(frequent.index, key=lambda value: (-int(frequent[value]), value))
-        return {value: code for code, value in enumerate(order[: self.max_categories])}
+        return sorted(frequent.index, key=lambda value: (-int(frequent[value]), value))
 
     def transform(self, frame: DataFrame) -> Floats:
         """Float matrix (n, f) in catalogue order.
@@ -71,6 +90,18 @@ class Encoder:
         except ModelInputError as error:
             raise UnfitDataError(str(error)) from None
 
+    def learned(self, frame: DataFrame) -> Floats:
+        """As `transform`, but rows that were learned from (by the frame's index) as they were then.
+
+        Their rates know nothing of their own answer, nor of any that was not known by their time.
+        """
+        matrix = self.transform(frame)
+        for name, seen in self.rated.items():
+            column = matrix[:, self.names.index(name)]
+            mine = frame.index.isin(seen.index)
+            column[mine] = seen.loc[frame.index[mine]].to_numpy()
+        return matrix
+
     @property
     def names(self) -> list[str]:
         """Column names in order."""
@@ -78,8 +109,9 @@ class Encoder:
 
     @property
     def categorical(self) -> tuple[int, ...]:
-        """Positions of the category columns."""
-        return tuple(i for i, f in enumerate(self.features) if f.kind == "category")
+        """Positions of the columns that hold category codes."""
+        coded = self.codes.keys() - self.rated.keys()
+        return tuple(i for i, f in enumerate(self.features) if f.name in coded)
 
     @property
     def monotone(self) -> tuple[int, ...]:
@@ -91,13 +123,15 @@ class Encoder:
         return [
             feature.as_card()
             | {"codes": self.codes.get(feature.name), "typical": self.typical.get(feature.name)}
+            | ({"prior": PRIOR} if feature.name in self.rated else {})
             for feature in self.features
         ]
 
 
 def feature_of(card: dict[str, Any]) -> Feature:
     """The declaration inside one entry of a model card's feature list."""
-    return Feature.from_card({k: v for k, v in card.items() if k not in ("codes", "typical")})
+    learned = ("codes", "typical", "prior")
+    return Feature.from_card({key: value for key, value in card.items() if key not in learned})
 
 
 def _require(frame: DataFrame, names: Sequence[str]) -> None:

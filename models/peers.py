@@ -161,7 +161,7 @@ def _groups(
     ]
     wider = found
     for name in ALIKE:
-        if name not in names:
+        if name not in names or "prior" in features[names.index(name)]:  # told by rates
             continue
         column = matrix[:, names.index(name)]
         codes = np.unique(column[~np.isnan(column)]).tolist()

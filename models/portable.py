@@ -95,15 +95,13 @@ def _numbers(feature: Mapping[str, Any], column: Series) -> Floats:
 def _levels(feature: Mapping[str, Any], column: Series) -> Floats:
     """A column of categories: its codes, or the rates that stand for them; missing is NaN.
 
-    A value that the model has not learned is NaN among codes, and the prior among rates.
+    A value that the model has not learned is NaN among codes, and `prior` among rates.
     """
     which, levels = column.factorize()
     values = np.asarray(levels, dtype=object)
     _check_types(feature["name"], values, (str,))
-    known, unseen = feature.get("encoding"), feature.get("prior", np.nan)
-    if known is None:
-        known, unseen = feature["codes"], np.nan
-    table = [known.get(value, unseen) for value in values]
+    codes, unseen = feature["codes"], feature.get("prior", np.nan)
+    table = [codes.get(value, unseen) for value in values]
     cells = np.asarray([*table, np.nan], dtype=np.float64)
     return np.asarray(cells[which])  # -1, the last, is missing
 

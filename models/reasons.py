@@ -30,14 +30,14 @@ class _Column:
     feature: Feature
     wording: Wording
     compares: tuple[int, int] | None  # positions
-    categories: tuple[str, ...] | None  # by code
+    categories: dict[float, str] | None  # by code
     typical: float | None
 
     def value(self, x: float) -> Value:
         """A cell of the matrix as a person knows it; None when missing."""
         if np.isnan(x):
             return None
-        return float(x) if self.categories is None else self.categories[int(x)]
+        return float(x) if self.categories is None else self.categories.get(float(x))
 
 
 class Explainer:
@@ -180,7 +180,7 @@ def _column(card: dict[str, Any], names: dict[str, int], currency: str) -> _Colu
         feature,
         Wording(feature, currency),
         (names[pair[0]], names[pair[1]]) if pair and known else None,
-        None if codes is None else tuple(sorted(codes, key=codes.__getitem__)),
+        None if codes is None else {code: value for value, code in codes.items()},
         card["typical"],
     )
 

@@ -60,7 +60,8 @@ def _value(feature: Mapping[str, Any], value: Any) -> float | None:
     if value is None:
         return math.nan
     if feature["kind"] == "category":
-        return float(feature["codes"].get(value, math.nan)) if isinstance(value, str) else None
+        unseen = feature.get("prior", math.nan)
+        return float(feature["codes"].get(value, unseen)) if isinstance(value, str) else None
     return float(value) if isinstance(value, int | float) else None
 
 

@@ -52,7 +52,7 @@ def refit(data: Dataset, found: Backtest, data_end: datetime | None) -> Refit:
     is that of the newest slices, by the refit's own predictions for customers left out.
     """
     rows, y = _known(data, data_end)
-    encoder = data.encoder(rows)
+    encoder = data.encoder(rows, y)
     sample = data.sample(rows, y, encoder)
     (model,) = fit_all(sample, [(None, found.setting)], encoder.categorical)
     log_odds = np.concatenate([trial.log_odds[found.best] for trial in found.trials])

@@ -17,6 +17,7 @@ from features.facts import Facts
 from features.project import Target
 from features.staging import Staged
 from models.encode import Encoder
+from models.ordered import Past
 from training.labels import Labeller, known_after, mature
 from training.splits import holdout
 
@@ -191,9 +192,11 @@ class Dataset:
         recent = (as_of >= first).to_numpy()
         return rows[recent], y[recent]
 
-    def encoder(self, rows: Rows) -> Encoder:
-        """Category codes learned from some rows."""
-        return Encoder().fit(self.frame.iloc[rows], self.catalogue)
+    def encoder(self, rows: Rows, y: Floats | None = None) -> Encoder:
+        """Category codes learned from some rows, of many values by their labels `y`."""
+        as_of = self.keys["as_of"].iloc[rows]
+        past = None if y is None else Past(y, as_of, known_after(self.target))
+        return Encoder().fit(self.frame.iloc[rows], self.catalogue, past)
 
     def sample(self, rows: Rows, y: Floats, encoder: Encoder) -> Sample:
         """The encoded rows with their labels."""
@@ -201,7 +204,7 @@ class Dataset:
         simple = frame if self._simple is None else self._simple.iloc[rows]
         as_of = self.keys["as_of"].iloc[rows].reset_index(drop=True)
         return Sample(
-            encoder.transform(frame),
+            encoder.learned(frame),
             y,
             self.customer[rows],
             rows,

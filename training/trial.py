@@ -117,7 +117,7 @@ def _held_out(
     champion: Setting | None,
 ) -> Trial:
     """Everything learned on one part and predicted on the other."""
-    encoder = data.encoder(train[0])
+    encoder = data.encoder(*train)
     seen, unseen = data.sample(*train, encoder), data.sample(*test, encoder)
     choice = Choice(setting) if setting else (data.chooser or choose)(seen, encoder.categorical)
     wait = None if at is None else known_after(data.target)
@@ -134,7 +134,7 @@ def run_folds(data: Dataset, *, champion: Setting | None = None, seed: int = 0) 
     found: list[_Predicted] = []
     order: list[Rows] = []
     for train, test in customer_folds(y, data.customer[rows], FOLDS, seed):
-        encoder = data.encoder(rows[train])
+        encoder = data.encoder(rows[train], y[train])
         seen = data.sample(rows[train], y[train], encoder)
         unseen = data.sample(rows[test], y[test], encoder)
         choice = (data.chooser or choose)(seen, encoder.categorical)
