@@ -45,6 +45,8 @@ class Report:
     warnings : tuple of str
     guard : tuple of dict
         The checks of the leak guard: name, state, proof, columns.
+    reasons : dict or None
+        `stability` of the reasons of what was registered, see `training.reason_stability`.
     tuning : tuple of dict
         The searches for settings beyond the default recipe, see `training.tune.Tuner.found`.
     segments : tuple of dict
@@ -66,6 +68,7 @@ class Report:
     origins: tuple[Json, ...] = ()
     warnings: tuple[str, ...] = ()
     guard: tuple[Json, ...] = ()
+    reasons: Json | None = None
     tuning: tuple[Json, ...] = ()
     segments: tuple[Json, ...] = ()
     looks: Json | None = None
@@ -85,6 +88,7 @@ class Report:
             "origins": list(self.origins),
             "warnings": list(self.warnings),
             "guard": list(self.guard),
+            "reasons": self.reasons,
             "tuning": list(self.tuning),
             "segments": list(self.segments),
             "looks": self.looks,
