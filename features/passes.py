@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
-from features.declare import DAY_KINDS, EVER, Measure, Reduce
+from features.declare import DAY_KINDS, EVER, MOMENTARY, Measure, Reduce
 from features.grid import DAY, Grid
 from features.kernel import NEVER, Window, window_values
 from features.kernel_days import day_values, latest_values, set_values
@@ -75,7 +75,7 @@ class Passes:
         for item in group:
             of_days = item.reduce in DAY_KINDS
             columns.setdefault(self._contribution(item) if of_days else item, []).append(item)
-        since, grid = _since(self._windows(group), self.grid), self.grid
+        since, grid = self._common_since(group), self.grid
         if any(item.reduce in DAY_KINDS for item in group):
             grid = grid.fine(oldest(self.table) if since is None else since)
         firsts = [same[0] for same in columns.values()]
@@ -84,6 +84,11 @@ class Passes:
         for column, same in enumerate(columns.values()):
             found |= self._rhythm(rows, column, same, grid)
         return found
+
+    def _common_since(self, group: Sequence[Measure]) -> int | None:
+        """From when on all rows are read; of those before, only last and first moments are."""
+        windows = self._windows(m for m in group if m.reduce not in MOMENTARY)
+        return _since(windows, self.grid) if windows else int(self.grid.edges[0])
 
     def _additive(self, rows: Blocks, columns: Sequence[Sequence[Measure]], grid: Grid) -> Values:
         """Sums, moments and numbers of days."""

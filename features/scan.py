@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from features.declare import DAY_KINDS, Measure
-from features.grid import DAY, Grid
+from features.grid import DAY, Grid, Unit
 from features.reduce import Blocks, fetch
 
 SETTLED = 90  # days, in which most customers do something
@@ -38,10 +38,45 @@ def scan(
     customers: pa.Array,
     since: int | None = None,
 ) -> ir.Table:
-    """The one query over the events: sums by customer, interval and showing."""
-    placed = _placed(table, grid, _codes(customers), since)
-    sums = {m.name: _aggregate(placed, m) for m in measures}
-    return placed.group_by("customer", "interval", "shown").aggregate(**sums)
+    """The one query over the events: sums by customer, interval and showing.
+
+    Of rows before `since` (microseconds, an edge) only last and first moments are read.
+    """
+    codes = _codes(customers)
+    placed = _placed(table, grid, codes, since)
+    found = {m.name: _aggregate(placed, m) for m in measures}
+    recent = placed.group_by("customer", "interval", "shown").aggregate(**found)
+    moments = [m for m in measures if m.reduce in ("last", "first")]
+    if since is None or not moments:
+        return recent
+    return recent.union(_moments_before(table, moments, grid, codes, since, recent))
+
+
+def _moments_before(
+    table: ir.Table,
+    measures: Sequence[Measure],
+    grid: Grid,
+    codes: ir.Table,
+    since: int,
+    like: ir.Table,
+) -> ir.Table:
+    """Last and first moments of the rows before all windows, with the columns of `like`.
+
+    No edge that matters lies among them: all are put into interval 0.
+    """
+    first, last = _moment(int(grid.as_of[0])), _moment(int(grid.as_of[-1]))
+    rows = typed(table).filter(ibis._.occurred_at < _moment(since), ibis._.known_at < last)
+    unit, lookup = _lookup(grid, since)
+    rows = _shown_late(rows.mutate(shown=0), rows.known_at >= first, unit, lookup, grid)
+    moments = {m.name: _aggregate(rows, m) for m in measures}
+    found = rows.group_by("customer_id", "shown").aggregate(**moments)
+    found = found.inner_join(codes, "customer_id").mutate(interval=0)
+    return found.select(
+        **{
+            name: found[name].cast(kind) if name in found.columns else ibis.null(kind)
+            for name, kind in like.schema().items()
+        }
+    )
 
 
 def reduce_distinct(
@@ -107,14 +142,24 @@ def _placed(table: ir.Table, grid: Grid, codes: ir.Table, since: int | None = No
         since = oldest(table)
     else:
         rows = rows.filter(rows.occurred_at >= _moment(since))
-    unit, frame = grid.lookup(int(grid.edges[0]) if since is None else since)
-    lookup = ibis.memtable(pa.Table.from_pandas(frame, preserve_index=False))
+    unit, lookup = _lookup(grid, since)
     rows = rows.mutate(at_unit=rows.occurred_at.truncate(unit))
     rows = rows.inner_join(lookup.rename(at_unit="unit"), "at_unit")
     rows = rows.inner_join(codes, "customer_id")
+    return _shown_late(rows, rows.known_at > rows.occurred_at, unit, lookup, grid)
+
+
+def _lookup(grid: Grid, since: int | None) -> tuple[Unit, ir.Table]:
+    unit, frame = grid.lookup(int(grid.edges[0]) if since is None else since)
+    return unit, ibis.memtable(pa.Table.from_pandas(frame, preserve_index=False))
+
+
+def _shown_late(
+    rows: ir.Table, late: ir.BooleanValue, unit: Unit, lookup: ir.Table, grid: Grid
+) -> ir.Table:
+    """The rows with `shown` put off, where they are late, to the as-of that first knows them."""
     if len(grid.as_of) == 1:
         return rows  # what the one as-of does not see has been left out
-    late = rows.known_at > rows.occurred_at
     known = ibis.ifelse(late, rows.known_at.truncate(unit), ibis.null("timestamp(6)"))
     by_known = lookup.select(known_unit="unit", known_shown="shown")
     rows = rows.mutate(known_unit=known).left_join(by_known, "known_unit")

@@ -276,21 +276,22 @@ def active_users_trend_28d(f: Windows) -> np.ndarray:
 @derived(
     unit="share",
     reason="usage",
-    says="In use on {value:.0%} of the days since first use",
+    window_days=180,
+    says="In use on {value:.0%} of the last 180 days, or of those since first use",
     actionable=True,
 )
-def active_days_share_ever(f: Windows) -> np.ndarray:
-    """Share of the days since first use with any use."""
-    return safe_ratio(f.active_days(), np.maximum(f.days_since_first_use(), 1))
+def active_days_share_180d(f: Windows) -> np.ndarray:
+    """Share of the last 180 days, or of those since first use, with any use."""
+    return safe_ratio(f.active_days(0, 180), np.clip(f.days_since_first_use(), 1, 180))
 
 
 @derived(
     unit="ratio",
     reason="usage",
+    window_days=90,
     says="Silent for {value:.1f} times the customer's usual gap",
     actionable=True,
 )
 def usage_silence_ratio(f: Windows) -> np.ndarray:
-    """Days since the last use against the customer's mean gap between active days."""
-    span = f.days_since_first_use() - f.days_since_last_use()
-    return safe_ratio(f.days_since_last_use(), safe_ratio(span, f.active_days() - 1))
+    """Days since the last use against the mean gap between active days of the last 90 days."""
+    return safe_ratio(f.days_since_last_use(), f.active_gap_mean(0, 90))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 
 from oracle_view import (
     DAY,
@@ -72,15 +73,17 @@ def _usage() -> None:
     ORACLE["quantity_per_seat_28d"] = lambda v: ratio(
         total(use(v, 0, 28), "quantity"), v.money.seats
     )
-    ORACLE["active_days_share_ever"] = lambda v: ratio(len(days(use(v))), since_first(v))
+
+    @feature("active_days_share_180d")
+    def share(v: View) -> float | None:
+        span = since_first(v)
+        return None if span is None else len(days(use(v, 0, 180))) / min(max(span, 1), 180)
 
     @feature("usage_silence_ratio")
     def silence(v: View) -> float | None:
-        moments = [row["occurred_at"] for row in use(v)]
-        if len(days(use(v))) < 2:
-            return None
-        gap = (max(moments) - min(moments)) / DAY / (len(days(use(v))) - 1)
-        return ratio(since_last(v), gap)
+        found = sorted(days(use(v, 0, 90)))
+        gaps = [(later - earlier).days for earlier, later in pairwise(found)]
+        return ratio(since_last(v), sum(gaps) / len(gaps)) if gaps else None
 
 
 def _purchases() -> None:
@@ -144,6 +147,8 @@ def _billing() -> None:
         v.money.mrr, len(days(v.rows("usage", 0, 28)))
     )
     ORACLE["days_past_due"] = lambda v: v.money.days_past_due
+    ORACLE["days_since_price_rise"] = lambda v: v.days_since(v.money.rose_at)
+    ORACLE["price_rise_share"] = lambda v: v.money.rose_by
 
 
 def _lifecycle() -> None:

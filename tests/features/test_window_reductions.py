@@ -50,6 +50,14 @@ def measures() -> Iterator[None]:
     def try_latest(usage):
         return usage.quantity
 
+    @measure(reduce="first", unit="days", reason="test")
+    def try_first(usage):
+        return usage.quantity > 0
+
+    @measure(reduce="last", unit="days", reason="test")
+    def try_last(usage):
+        return usage.quantity > 0
+
     @measure(windows=WINDOWS, unit="events", reason="test")
     def try_count(usage):
         return usage.occurred_at.notnull()
@@ -126,6 +134,11 @@ def meant(kind: str, rows: list[Row], as_of: datetime, zone: ZoneInfo) -> float 
     days = days_of(rows, zone)
     gaps = [(later - earlier).days for earlier, later in pairwise(days)]
     yesterday = local(as_of, zone).date() - timedelta(days=1)
+    positive = [
+        (as_of - row["occurred_at"]) / timedelta(days=1)
+        for row in rows
+        if (row["quantity"] or 0) > 0
+    ]
     values: dict[str, float | None] = {
         "days": len(days),
         "streak": sum(len(run) for run in runs(days) if run[-1] >= yesterday),
@@ -136,6 +149,8 @@ def meant(kind: str, rows: list[Row], as_of: datetime, zone: ZoneInfo) -> float 
         "count": len(rows),
         "distinct": len({row["event"] for row in rows}),
         "latest": last_value(rows),
+        "first": max(positive, default=None),
+        "last": min(positive, default=None),
     }
     return values[kind]
 
@@ -145,11 +160,14 @@ def meant(kind: str, rows: list[Row], as_of: datetime, zone: ZoneInfo) -> float 
     seed=st.integers(0, 10_000),
     name=st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kolkata", "America/Sao_Paulo"]),
     hour=st.sampled_from([0, 0, 13]),
+    wanted_days=st.sampled_from([WINDOWS, (7,)]),  # without EVER, old rows matter to moments only
 )
-def test_every_reduction_equals_plain_python(seed: int, name: str, hour: int) -> None:
+def test_every_reduction_equals_plain_python(
+    seed: int, name: str, hour: int, wanted_days: tuple[int, ...]
+) -> None:
     zone = ZoneInfo(name)
     around = datetime(2018, 4, 10)  # clocks change in Berlin (March) and Sao Paulo (February)
-    walls = [around - timedelta(days=d) for d in (40, 14, 0)]
+    walls = [around - timedelta(days=d) for d in (25, 14, 0)]
     as_ofs = [
         (w + timedelta(hours=hour)).replace(tzinfo=zone).astimezone(UTC).replace(tzinfo=None)
         for w in walls
@@ -161,8 +179,8 @@ def test_every_reduction_equals_plain_python(seed: int, name: str, hour: int) ->
     tables = tables_of({"usage": frame.astype({"customer_id": "str", "event": "str"})})
     grid = Grid.of([pd.Timestamp(m) for m in as_ofs], WINDOWS, name)
     kinds = [*DAY_KINDS, "count", "distinct"]
-    wanted = {f"try_{kind}": {(0, w) for w in WINDOWS} for kind in kinds}
-    wanted["try_latest"] = {(0, EVER)}
+    wanted = {f"try_{kind}": {(0, w) for w in wanted_days} for kind in kinds}
+    wanted |= {f"try_{kind}": {(0, EVER)} for kind in ("latest", "first", "last")}
     customer = np.repeat(np.arange(len(NAMES)), len(as_ofs))
     as_of = np.tile(np.arange(len(as_ofs)), len(NAMES))
     found = compute_windows(tables, wanted, grid, pa.array(NAMES), customer, as_of)
