@@ -158,6 +158,15 @@ class LinearPart:
         return out
 
 
+def involuntary_share(cause: Mapping[str, Any], matrix: Floats) -> Floats:
+    """Chance that an end is by a failed payment, by the `cause` of a card; shape (n,)."""
+    if cause["linear"] is None:
+        return np.full(len(matrix), float(cause["share"]))
+    linear, points = LinearPart(cause["linear"]), cause["calibration"]
+    log_odds = linear.terms(matrix).sum(axis=1) + linear.intercept
+    return sigmoid(calibrate(log_odds, points["x"], points["y"]))
+
+
 class Ensemble:
     """Boosters averaged in log-odds, blended with a linear part (`weight` 0: trees, 1: linear)."""
 
@@ -206,7 +215,8 @@ class PortableModel:
     Parameters
     ----------
     card : mapping
-        `features` (with `kind` and `codes`), `calibration` (`x`, `y`), `linear`, `linear_weight`.
+        `features` (with `kind` and `codes`), `calibration` (`x`, `y`), `linear`, `linear_weight`,
+        and `cause` of models that tell causes apart.
     ensemble : Ensemble
         What gives the uncalibrated log-odds.
     """
@@ -243,6 +253,15 @@ class PortableModel:
     def probability(self, matrix: Floats) -> Floats:
         """Calibrated probability of the event, shape (n,)."""
         return self.calibrated(self.log_odds(matrix))
+
+    def causes(self, matrix: Floats) -> dict[str, Floats] | None:
+        """The probability by cause, which add up to it exactly; None where none is told."""
+        if self.card.get("cause") is None:
+            return None
+        total, share = self.probability(matrix), involuntary_share(self.card["cause"], matrix)
+        more = total * np.maximum(share, 1 - share)  # at least half: the rest is exact
+        parts = np.where(share >= 0.5, [total - more, more], [more, total - more])
+        return {"voluntary": parts[0], "involuntary": parts[1]}
 
     def contributions(self, matrix: Floats) -> Floats:
         """Uncalibrated log-odds by feature and, last, the base; shape (n, f + 1)."""

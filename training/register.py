@@ -23,7 +23,9 @@ from models.fitted import Fitted
 from models.registry import Registry
 from training.backtest import Backtest
 from training.backtest_table import chart_rows
+from training.causes import cause_card
 from training.labels import known_after
+from training.monitor_slices import profile_card
 from training.prior import LEAST, corrected
 from training.reason_card import reason_card
 from training.recipe import Setting, fit_all, inner_folds, thinned
@@ -63,6 +65,7 @@ def refit(data: Dataset, found: Backtest, data_end: datetime | None) -> Refit:
         calibration = _corrected(calibration, data, sample, encoder, found.setting)
     fitted = Fitted(encoder, model, calibration)
     told = reason_card(fitted, sample, found.setting)
+    told["profile"] = profile_card(fitted, sample, log_odds, data.customer[tested])
     return Refit(fitted, sample.rows, sample.y, told)
 
 
@@ -144,6 +147,8 @@ def _card(
     until = None if data.data_end is None else data.data_end.isoformat()
     recipe = {"name": found.setting.name, "params": found.setting.params}
     extra: dict[str, Any] = {"recipe": recipe, "known_until": until, "reason": report.reason}
+    cause = cause_card(data, found.trials, whole.rows, whole.y, whole.fitted.encoder)
+    extra |= {} if cause is None else {"cause": cause}
     extra |= {"rows": len(whole.y), "rate": float(whole.y.mean())}
     return card | extra | whole.told
 
