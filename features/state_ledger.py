@@ -54,7 +54,9 @@ def ledger_state(
     kept = np.timedelta64(policy.pause_max_days, "D").astype("timedelta64[us]").astype(np.int64)
     state["paused"] &= grid.as_of[pairs.as_of] < state.pop("changed_us") + kept
     state |= {name: _has_plan(items, plan, grid, pairs, target) for name, plan in products.items()}
-    return state if has_amounts else state | {"mrr": np.full(len(pairs), np.nan)}
+    none = np.full(len(pairs), np.nan)
+    unknown = dict.fromkeys(("mrr", "days_since_price_rise", "price_rise_share"), none)
+    return state if has_amounts else state | unknown
 
 
 def _whose(pairs: Pairs, late: np.ndarray, n_as_of: int) -> np.ndarray:
@@ -89,6 +91,7 @@ def _read_steps(steps: pd.DataFrame, grid: Grid, pairs: Pairs, target: np.ndarra
         return np.asarray(np.where(has, days, np.nan))
 
     mrr = read("mrr") / MILLIONTH
+    rose = read("rose_at") > 0
     ups, downs = _recent(table, grid, target, pairs.as_of, place, has)
     return {
         "mrr": mrr,
@@ -101,6 +104,8 @@ def _read_steps(steps: pd.DataFrame, grid: Grid, pairs: Pairs, target: np.ndarra
         "tenure_days": since("first_at"),
         "coverage_days": np.where(mrr > 0, since("covered_at"), np.nan),
         "days_since_mrr_change": since("at_us"),
+        "days_since_price_rise": np.where(rose, since("rose_at"), np.nan),
+        "price_rise_share": np.where(rose, read("rose_by"), np.nan),
         "first_paid_us": np.where(has, read("first_at"), _NEVER).astype(np.int64),
         "covered_us": np.where(mrr > 0, read("covered_at"), _NEVER).astype(np.int64),
         "upgrades_180d": ups,
@@ -137,6 +142,10 @@ def _step_table(steps: pd.DataFrame) -> pd.DataFrame:
     table["churns"] = ((before > 0) & (steps["mrr"] == 0)).groupby(table["who"]).cumsum()
     table["changes"] = by.cumcount() + 1
     stays = (before > 0) & (steps["mrr"] > 0)
+    rest = steps["mrr"] - before - own  # of nobody's wish: a dearer price, an ended discount
+    rises = stays & (rest > 0)
+    table["rose_at"] = table["at_us"].where(rises).groupby(table["who"]).ffill().fillna(0)
+    table["rose_by"] = (rest / before.where(rises)).groupby(table["who"]).ffill()
     table["ups"] = (stays & (own > 0)).cumsum()
     table["downs"] = (stays & (own < 0)).cumsum()
     return table

@@ -86,6 +86,28 @@ def mrr_per_seat(f: Windows) -> np.ndarray:
 
 
 @derived(
+    unit="days",
+    reason="price_rise",
+    tables=_PRICED,
+    says="The price rose {value:,.0f} days ago",
+)
+def days_since_price_rise(f: Windows) -> np.ndarray:
+    """Days since MRR rose though the customer changed nothing, as by price or a discount's end."""
+    return f["days_since_price_rise"]
+
+
+@derived(
+    unit="share",
+    reason="price_rise",
+    tables=_PRICED,
+    says="The last rise of the price was by {value:.0%}",
+)
+def price_rise_share(f: Windows) -> np.ndarray:
+    """By how much MRR last rose though the customer changed nothing, against what it was."""
+    return f["price_rise_share"]
+
+
+@derived(
     unit="money",
     reason="price",
     tables=("subscriptions", "usage"),

@@ -31,6 +31,8 @@ class Money:
     first_paid_at: datetime | None = None
     covered_since: datetime | None = None
     last_change_at: datetime | None = None
+    rose_at: datetime | None = None
+    rose_by: float | None = None
     churns: int = 0
     changes: int = 0
     upgrades: int = 0
@@ -174,6 +176,8 @@ def _history(money: Money, items: list[Item], as_of: datetime) -> None:
         if before and after and moment >= as_of - 180 * DAY:
             money.upgrades += own > 0
             money.downgrades += own < 0
+        if before and after and after - before > own:
+            money.rose_at, money.rose_by = moment, (after - before - own) / before
         before = after
     money.mrr = before / 1_000_000
 
