@@ -20,10 +20,10 @@ from pydantic import (
 
 from features.errors import ProjectError, UnknownTargetError
 from features.project_checks import check_engine, check_project, choice, settings_at
-from features.project_targets import SECTION, AsOf, Moment, Revenue, Split, Target
+from features.project_targets import SECTION, AsOf, Gate, Moment, Revenue, Split, Target
 from features.vendors import expand
 
-__all__ = ["AsOf", "Project", "Revenue", "Source", "Split", "Target", "load_project"]
+__all__ = ["AsOf", "Gate", "Project", "Revenue", "Source", "Split", "Target", "load_project"]
 
 RevenueModel = Literal["subscription", "membership", "freemium", "contract", "consumption"]
 
@@ -151,6 +151,7 @@ class Project(_Section):
     bands: Bands = Bands()
     money: Money = Money()
     limits: Limits = Limits()
+    gate: Gate = Gate()
     path: Path = Field(exclude=True)
 
     @model_validator(mode="before")
@@ -248,6 +249,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "bands": Bands,
     "money": Money,
     "limits": Limits,
+    "gate": Gate,
 }
 
 

@@ -103,6 +103,15 @@ class Target(_Section):
         return None if self.product is None else f"has {self.product}{where}"
 
 
+class Gate(_Section):
+    """What a model must show to be promoted, and to be graded A (`spec`: evaluation, 6 and 7)."""
+
+    skill: float = Field(0.05, ge=0, le=1)  # A: lower bound of the Brier skill over the constant
+    lift_share: float = Field(0.40, ge=0, le=1)  # A: of the attainable lift in the top tenth
+    slope_low: float = Field(0.8, ge=0, le=1)  # promoted: the calibration slope's interval
+    slope_high: float = Field(1.25, ge=1)  # reaches into what lies between
+
+
 class Revenue(_Section):
     """The policy under which MRR is counted (`spec/revenue.md`)."""
 

@@ -80,7 +80,12 @@ class Backtest:
             against["champion"] = self.against_champion.difference("model", "champion")
         gain = loss["constant"]["log_loss"] - loss[self.best]["log_loss"]
         return Evidence(
-            found["brier_skill"], found["lift10_attainable"], float(gain.min()), against, self.note
+            found["brier_skill"],
+            found["lift10_attainable"],
+            float(gain.min()),
+            found["calibration_slope"],
+            against,
+            self.note,
         )
 
     def champion_at(self, number: int) -> dict[str, Interval] | None:

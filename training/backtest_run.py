@@ -20,6 +20,7 @@ from training.backtest_table import chart_rows
 from training.gate import judge, unready
 from training.guard import Guard
 from training.readiness import Plan, plan
+from training.readiness_targets import thin_of
 from training.report import Json, Report, report_of
 from training.sample import Chooser, Dataset
 from training.splits import N_ORIGINS
@@ -94,7 +95,8 @@ def prove(
     guard.after(data, found.trials, found.draws.average()[found.best]["auc"].value)
     say("lists and segments")
     lists = lists_of(data, found.trials, project.money)
-    verdict = judge(found.evidence())
+    thin = thin_of(data, planned, project.limits.min_events)
+    verdict = judge(found.evidence(), guard.checks, thin, project.gate)
     report = report_of(target_name, data, found, verdict, guard.warnings, lists)
     report = replace(
         report,
@@ -141,6 +143,7 @@ def _unready(target: str, planned: Plan) -> Report:
         verdict.promoted,
         verdict.grade,
         verdict.reason,
+        gate=verdict.as_json(),
         train=planned.train,
         test=planned.test,
     )

@@ -108,7 +108,7 @@ def _verdict(data: Dataset, planned: Plan, name: str, nth: int, least: int) -> J
     said = {"name": name, "kind": data.target.kind, "horizon_days": data.target.horizon_days}
     if planned.missing is not None:
         return said | {"state": "unready", "details": planned.missing + among}
-    lacking = [*_few_events(planned, nth, least), *_few_origins(data, planned)]
+    lacking = thin_of(data, planned, least, nth)
     if lacking:
         return said | {"state": "thin", "details": "; ".join(lacking) + among}
     tests = (
@@ -117,6 +117,11 @@ def _verdict(data: Dataset, planned: Plan, name: str, nth: int, least: int) -> J
         else (f"{len(planned.origins)} tests on later time")
     )
     return said | {"state": "ready", "details": f"enough to learn and to prove: {tests}{among}"}
+
+
+def thin_of(data: Dataset, planned: Plan, least: int, nth: int = 1) -> list[str]:
+    """What the data lack for a firm proof, a sentence each; of a sample one in `nth` customers."""
+    return [*_few_events(planned, nth, least), *_few_origins(data, planned)]
 
 
 def _few_events(planned: Plan, nth: int, least: int) -> Iterator[str]:

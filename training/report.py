@@ -45,6 +45,8 @@ class Report:
     warnings : tuple of str
     guard : tuple of dict
         The checks of the leak guard: name, state, proof, columns.
+    gate : tuple of dict
+        The conditions of promotion: name, state, proof; promoted where none `failed`.
     reasons : dict or None
         `stability` of the reasons of what was registered, see `training.reason_stability`.
     tuning : tuple of dict
@@ -68,6 +70,7 @@ class Report:
     origins: tuple[Json, ...] = ()
     warnings: tuple[str, ...] = ()
     guard: tuple[Json, ...] = ()
+    gate: tuple[Json, ...] = ()
     reasons: Json | None = None
     tuning: tuple[Json, ...] = ()
     segments: tuple[Json, ...] = ()
@@ -88,6 +91,7 @@ class Report:
             "origins": list(self.origins),
             "warnings": list(self.warnings),
             "guard": list(self.guard),
+            "gate": list(self.gate),
             "reasons": self.reasons,
             "tuning": list(self.tuning),
             "segments": list(self.segments),
@@ -114,6 +118,7 @@ def report_of(
         verdict.promoted,
         verdict.grade,
         verdict.reason,
+        gate=verdict.as_json(),
         recipe=found.setting.name,
         train=rows_json(data, newest.train_rows, newest.train_y, known_before=newest.at),
         test=_tests(data, found.trials),
