@@ -65,9 +65,12 @@ class LoadedModel:
         """Calibrated probability of each row, shape (n,)."""
         return self._model.probability(matrix)
 
-    def causes(self, matrix: Floats) -> dict[str, Floats] | None:
-        """`voluntary` and `involuntary` probability, each (n,); None where none is told."""
-        return self._model.causes(matrix)
+    def causes(self, matrix: Floats, probability: Floats | None = None) -> dict[str, Floats] | None:
+        """`voluntary` and `involuntary` probability, each (n,); None where none is told.
+
+        `probability` of the same rows, where it is known already, is not computed again.
+        """
+        return self._model.causes(matrix, probability)
 
     def explain(self, matrix: Floats, top: int = 3) -> list[list[dict[str, Any]]]:
         """Reasons of each row in the shape of `spec/api.md`; see `Explainer.explain`."""

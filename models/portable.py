@@ -254,11 +254,12 @@ class PortableModel:
         """Calibrated probability of the event, shape (n,)."""
         return self.calibrated(self.log_odds(matrix))
 
-    def causes(self, matrix: Floats) -> dict[str, Floats] | None:
+    def causes(self, matrix: Floats, probability: Floats | None = None) -> dict[str, Floats] | None:
         """The probability by cause, which add up to it exactly; None where none is told."""
         if self.card.get("cause") is None:
             return None
-        total, share = self.probability(matrix), involuntary_share(self.card["cause"], matrix)
+        total = self.probability(matrix) if probability is None else probability
+        share = involuntary_share(self.card["cause"], matrix)
         more = total * np.maximum(share, 1 - share)  # at least half: the rest is exact
         parts = np.where(share >= 0.5, [total - more, more], [more, total - more])
         return {"voluntary": parts[0], "involuntary": parts[1]}

@@ -103,6 +103,9 @@ def _figures(score: Score, run: Run, model: TargetModel, probability: float) -> 
     if score.contact is not None:
         profit = money(score.contact_profit, customer.currency)
         figures["contact"] = {"advised": score.contact, "expected_profit": profit}
+    if score.involuntary is not None:
+        voluntary = probability - score.involuntary
+        figures["causes"] = {"voluntary": voluntary, "involuntary": score.involuntary}
     figures["change"] = _change(score, probability)
     return figures
 

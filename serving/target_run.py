@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -120,7 +120,10 @@ class TargetRun:
         who = ids[rows].tolist()
         writer.add_rows(self.name, who, matrix)
         probability, out_of_fold = self._score(self._model, who, matrix)
-        self._parts.append(self._valued(who, probability, out_of_fold, built.state[rows]))
+        scored = self._valued(who, probability, out_of_fold, built.state[rows])
+        causes = self._model.causes(matrix, probability)
+        failing = None if causes is None else causes["involuntary"]
+        self._parts.append(replace(scored, involuntary=failing))
 
     def _score(self, model: LoadedModel, who: list[str], matrix: Floats) -> tuple[Floats, Flags]:
         """Probabilities: by the model, or by a fold's for a customer it learned from."""

@@ -109,6 +109,13 @@ class Contact(View):
     expected_profit: Money
 
 
+class Causes(View):
+    """The probability of churn by cause; the two add up to it."""
+
+    voluntary: float = Field(description="by the customer's decision")
+    involuntary: float = Field(description="because payment failed")
+
+
 class ModelRef(View):
     """The model version that made a score."""
 
@@ -181,6 +188,7 @@ class Score(View):
     contact: Contact | None = Field(
         None, description="absent where the project names no contact cost and success rate"
     )
+    causes: Causes | None = Field(None, description="absent where the model tells no cause")
     change: Change | None
     reasons: list[Reason] | None = None
     features: dict[str, float | str | None] | None = None

@@ -179,7 +179,7 @@ def _scored(target, i, probabilities, before, expected, rank) -> dict:
         "reasons": None if i % 5 == 0 else [REASON, GOOD],
         "contact": True if i == 2 else None,
         "contact_profit_micro": 29_600_000 if i == 2 else None,
-        "involuntary": None,
+        "involuntary": probabilities[i] / 4 if target == "churn" and i == 2 else None,
         "remaining_months": None,
         "lifetime_value_micro": None,
     }

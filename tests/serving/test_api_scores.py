@@ -52,6 +52,14 @@ class TestOneScore:
         assert score["contact"] == {"advised": True, "expected_profit": profit}
         schema_of(client, "Score").validate(score)
 
+    def test_its_causes_add_up_to_it_where_the_model_tells_them(self, client):
+        score = client.get("/v1/customers/c_002/scores/churn").json()
+        assert set(score["causes"]) == {"voluntary", "involuntary"}
+        assert sum(score["causes"].values()) == score["probability"]
+        assert score["causes"]["involuntary"] == score["probability"] / 4
+        schema_of(client, "Score").validate(score)
+        assert "causes" not in client.get("/v1/customers/c_003/scores/churn").json()
+
     def test_it_is_what_the_registered_model_says(self, client):
         fitted = fit()
         published = fitted.probability(frame(60, seed=9))
