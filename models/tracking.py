@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from mlflow.store.db import utils as mlflow_databases
@@ -12,17 +12,19 @@ __all__ = ["fault", "few_tries", "quiet", "shown"]
 
 FIRST_TRIES = 3  # where MLflow would try for minutes (a server) or for an hour (a database)
 FIRST_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
+NO_BARS = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
 
 
 @contextmanager
 def quiet(level: int = logging.WARNING) -> Iterator[None]:
-    """MLflow's chatter held back: only warnings are said, or what is of a higher level."""
+    """MLflow's chatter held back: no progress bars, and of messages only warnings or worse."""
     loggers = [logging.getLogger(name) for name in ("mlflow", "alembic", "urllib3")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(level)
     try:
-        yield
+        with _unless_set(NO_BARS):
+            yield
     finally:
         for logger, kept in zip(loggers, levels, strict=True):
             logger.setLevel(kept)
@@ -31,16 +33,25 @@ def quiet(level: int = logging.WARNING) -> Iterator[None]:
 @contextmanager
 def few_tries() -> Iterator[None]:
     """MLflow gives up soon; what the environment says of its patience stands."""
-    ours = {name: value for name, value in FIRST_PATIENCE.items() if name not in os.environ}
     tries = mlflow_databases.MAX_RETRY_COUNT
-    os.environ.update(ours)
     mlflow_databases.MAX_RETRY_COUNT = FIRST_TRIES
+    try:
+        with _unless_set(FIRST_PATIENCE):
+            yield
+    finally:
+        mlflow_databases.MAX_RETRY_COUNT = tries
+
+
+@contextmanager
+def _unless_set(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables for a while, but those that the environment has already."""
+    ours = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(ours)
     try:
         yield
     finally:
-        mlflow_databases.MAX_RETRY_COUNT = tries
         for name in ours:
-            del os.environ[name]
+            os.environ.pop(name, None)
 
 
 def shown(address: str) -> str:

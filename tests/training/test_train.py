@@ -1,18 +1,35 @@
 import json
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
 
 from features.errors import LeakError, UnknownTargetError
 from training.train import train
 
 SHAPE = {"train", "test", "model", "baselines", "promoted", "grade", "reason", "origins"}
 
+PROOF = ("train", "test", "model", "baselines", "origins", "segments", "looks", "grade", "reason")
+
 
 def run(staged, registry, target="churn", **options):
     return train(staged.project, staged, target, registry=registry, **options)
+
+
+def attached(registry, name):
+    """The back-test that MLflow holds of the newest version, with its chart beside it."""
+    run = registry.versions(name)[0]["run_id"]
+    client = MlflowClient(registry.tracking_uri)
+    charts = {item.path for item in client.list_artifacts(run, "charts")}
+    assert {"charts/origins.html", "charts/origins.json", "charts/origins.png"} <= charts
+    path = download_artifacts(
+        run_id=run, artifact_path="backtest.json", tracking_uri=registry.tracking_uri
+    )
+    return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
 def test_a_signal_is_promoted_and_published_out_of_fold(snapshot, people, registry):
@@ -41,6 +58,8 @@ def test_a_signal_is_promoted_and_published_out_of_fold(snapshot, people, regist
     card = registry.champion("small.churn").card
     assert card["grade"] == report.grade
     assert card["recipe"]["name"] == report.recipe
+    proof = attached(registry, "small.churn")
+    assert {name: proof[name] for name in PROOF} == {name: shape[name] for name in PROOF}
     published = pd.read_parquet(staged.project.outputs / "oof" / f"churn-{report.version}.parquet")
     assert published["customer_id"].tolist() == frame["customer_id"].tolist()
     assert published["probability"].between(0, 1).all()

@@ -1,0 +1,151 @@
+"""The back-test of a small shop and of a snapshot: only what was known, every look, all parts."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import retention_jobs
+from features.frames import frame
+from features.project import load_project
+from features.staging import stage
+from training.backtest_looks import Look, record
+from training.backtest_run import run_backtest
+from training.backtest_segments import OTHER, merged
+from training.backtest_table import COLUMNS, chart_rows, sentences, table_rows
+from training.readiness import plan
+from training.recipe import Setting
+from training.sample import Dataset
+from training.trial import run_origin
+
+TINY = Setting("tiny", {"n_estimators": 5, "num_leaves": 3})
+
+
+def dataset(staged):
+    return Dataset(staged, staged.project.target("churn"), frame(staged, "churn"))
+
+
+def with_late_orders(staged):
+    """The same shop, where orders of early August came to light in the middle of October."""
+    folder = staged.project.folder
+    orders = pd.read_csv(folder / "orders.csv")
+    late = pd.DataFrame({"customer_id": orders["customer_id"].unique(), "amount": 10})
+    late = late.assign(occurred_at="2025-08-03 00:00:00", known_at="2025-10-15 00:00:00")
+    both = pd.concat([orders.assign(known_at=orders["occurred_at"]), late])
+    both.to_csv(folder / "orders.csv", index=False)
+    return stage(load_project(folder))
+
+
+def test_no_label_from_after_the_origin_is_learned(shop):
+    """Orders that came to light later change nothing before, and everything after."""
+    staged = shop(120)
+    plain = dataset(staged)
+    origins = plan(plain, plain.data_end, 10).origins
+    assert [f"{one.at:%Y-%m-%d}" for one in origins] == ["2025-09-01", "2025-10-01", "2025-11-01"]
+
+    def trials(data):
+        return [run_origin(data, one, data.data_end, setting=TINY) for one in origins]
+
+    before = trials(plain)  # facts are read when first asked for
+    after = trials(dataset(with_late_orders(staged)))
+    for old, new in zip(before[:2], after[:2], strict=True):
+        np.testing.assert_array_equal(old.train_rows, new.train_rows)
+        np.testing.assert_array_equal(old.train_y, new.train_y)
+        assert old.constant == new.constant
+        for name, probability in old.probability.items():
+            np.testing.assert_array_equal(probability, new.probability[name], err_msg=name)
+    assert after[2].train_y.sum() < before[2].train_y.sum()  # by then they are known
+
+
+def test_a_shop_is_proven_and_nothing_is_registered(shop, registry, monkeypatch, capsys):
+    """Every origin beside every baseline, the average, the files, and the look."""
+    staged = shop(180)
+    monkeypatch.setenv("RETENTION_TRACKING_URI", registry.tracking_uri)
+    name = staged.project.model_name("churn")
+    there = len(registry.versions(name))
+    retention_jobs.backtest(staged, ["churn"], 2, as_json=True)
+    report = json.loads(capsys.readouterr().out)["targets"]["churn"]
+    assert len(registry.versions(name)) == there
+    assert [one["at"] for one in report["origins"]] == ["2025-10-01", "2025-11-01"]
+    mean = np.mean([one["model"]["log_loss"]["value"] for one in report["origins"]])
+    assert report["model"]["log_loss"]["value"] == pytest.approx(mean)
+    assert report["model"]["top10_jaccard"]["value"] > 0
+    assert "a churn with dated subscriptions" in report["model"]["lead_time_recall_30d"]["reason"]
+    assert report["looks"]["count"] == 1
+
+    folder = staged.project.outputs / "backtests"
+    assert json.loads((folder / "churn.json").read_text()) == report
+    assert (folder / "churn-origins.png").stat().st_size > 1000
+
+    rows = list(table_rows("churn", report))
+    models = 1 + len(report["baselines"])
+    assert len(rows) == 3 * models
+    assert {len(row) for row in rows} == {len(COLUMNS)}
+    assert [row[1] for row in rows[::models]] == ["2025-10-01", "2025-11-01", "average"]
+    assert {row[2] for row in rows} >= {"model", "constant", "rule", "logistic", "lightgbm"}
+    said = list(sentences("churn", report))
+    assert said[0] == f"churn: {report['reason']}"
+    assert "grade" in said[0]
+    assert said[-1] == "churn: look 1 at this test"
+    drawn = chart_rows(report)
+    assert len(drawn) == 4 * 2 * models
+    assert (drawn["low"] <= drawn["value"]).all()
+
+
+def test_a_snapshot_is_shown_by_segment(snapshot, people, registry):
+    """The rows of the values of a column are all rows; so are the events."""
+    table = people(400)
+    table["region"] = np.where(table.index < 20, "islands", table["region"])
+    report = run_backtest(snapshot(table, name="parts"), "churn", registry=registry)
+    parts = [one for one in report["segments"] if one["column"] == "region"]
+    assert [one["value"] for one in parts] == ["north", "south", OTHER]
+    assert sum(one["rows"] for one in parts) == report["test"]["rows"] == 400
+    assert sum(one["events"] for one in parts) == report["test"]["events"]
+    assert parts[-1]["customers"] == 20
+    for one in parts[:2]:
+        assert one["rate"] == pytest.approx(one["predicted"], abs=0.1)
+        assert 0.5 < one["metrics"]["auc"]["low"] < one["metrics"]["auc"]["high"] <= 1
+    left = table.assign(left=table["left"] == "yes").groupby("region")["left"].mean()
+    assert parts[0]["rate"] == pytest.approx(left["north"])
+    assert report["origins"][0]["at"] is None
+    assert "one run only" in report["model"]["top10_jaccard"]["reason"]
+
+
+def test_small_values_are_put_together_and_missing_ones_named():
+    column = pd.Series(["a"] * 60 + ["b"] * 55 + ["c"] * 10 + ["d"] * 9 + [None] * 50)
+    named, together = merged(column, np.arange(len(column)), np.arange(len(column)))
+    assert sorted(together) == ["c", "d"]
+    assert named.value_counts().to_dict() == {"a": 60, "b": 55, "not known": 50, "other": 19}
+
+
+def test_customers_not_rows_make_a_value_great_enough():
+    column = pd.Series(["a"] * 100 + ["b"] * 100)
+    customer = np.r_[np.arange(100), np.repeat(np.arange(10), 10)]
+    assert merged(column, np.arange(200), customer)[1] == ["b"]
+
+
+class TestLooks:
+    LOOK = Look("churn", ("2026-01-01", "2026-02-01"), "f1", "train", "8 leaves, 50 trees", 0.25)
+
+    def test_each_is_a_line_and_counted(self, tmp_path):
+        assert record(tmp_path, self.LOOK)["count"] == 1
+        again = record(tmp_path, self.LOOK)
+        assert again["count"] == 2
+        lines = (tmp_path / "looks.csv").read_text().splitlines()
+        assert lines[0] == "moment,target,test,fingerprint,verb,recipe,log_loss"
+        moment, rest = lines[2].split(",", 1)
+        assert again["first"] == lines[1].split(",")[0] <= moment
+        assert rest == 'churn,2026-01-01 2026-02-01,f1,train,"8 leaves, 50 trees",0.250000'
+
+    @pytest.mark.parametrize(
+        "changed", [{"target": "upsell"}, {"test": ("2026-02-01",)}, {"fingerprint": "f2"}]
+    )
+    def test_another_test_is_counted_by_itself(self, tmp_path, changed):
+        record(tmp_path, self.LOOK)
+        assert record(tmp_path, Look(**vars(self.LOOK) | changed))["count"] == 1
+
+    def test_a_recipe_does_not_make_another_test(self, tmp_path):
+        record(tmp_path, self.LOOK)
+        other = Look(**vars(self.LOOK) | {"recipe": "linear", "verb": "backtest"})
+        assert record(tmp_path, other)["count"] == 2
