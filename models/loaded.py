@@ -39,6 +39,11 @@ class LoadedModel:
             currency=self.card.get("currency") or "",
         )
 
+    @property
+    def portable(self) -> PortableModel:
+        """The model as registered."""
+        return self._model
+
     def matrix(self, frame: DataFrame) -> Floats:
         """Float matrix (n, f) of a feature frame; further columns are ignored.
 
