@@ -17,7 +17,16 @@ from sklearn.utils.validation import check_is_fitted
 from features.errors import UnfitDataError
 from models.calibrate import Calibration, fit_calibration
 from models.curve import EDGES, PERIODS, Curve
-from models.periods import PersonPeriods, hazards, person_periods, rates, sampled, with_period
+from models.periods import (
+    NO_TERMS,
+    PersonPeriods,
+    Terms,
+    hazards,
+    person_periods,
+    rates,
+    sampled,
+    with_period,
+)
 from models.portable import LIMIT, Floats
 from models.propensity import PropensityModel
 
@@ -54,6 +63,8 @@ class HazardModel(BaseEstimator):  # type: ignore[misc, unused-ignore]
         Of `PropensityModel`, in place of what is tried.
     categorical : sequence of int
         Positions of the columns that hold category codes.
+    terms : Terms
+        Where the columns are that say when terms end.
     max_rows : int
         Person-periods to learn from. All events are kept; of the others a random part, and the
         log-odds are shifted by the logarithm of that part, which is exact (King & Zeng 2001).
@@ -82,12 +93,14 @@ class HazardModel(BaseEstimator):  # type: ignore[misc, unused-ignore]
         *,
         params: Params | None = None,
         categorical: Sequence[int] = (),
+        terms: Terms = NO_TERMS,
         max_rows: int = MAX_ROWS,
         random_state: int = 0,
         n_jobs: int = 1,
     ) -> None:
         self.params = params
         self.categorical = categorical
+        self.terms = terms
         self.max_rows = max_rows
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -142,7 +155,7 @@ class HazardModel(BaseEstimator):  # type: ignore[misc, unused-ignore]
     def _fit_total(self, X: Floats, periods: PersonPeriods, groups: NDArray[Any]) -> None:
         """The hazard of any cause, and its calibration."""
         kept, share = sampled(periods, self.max_rows, self.random_state)
-        Z, y = with_period(X[kept.row], kept.period), kept.event.astype(np.int64)
+        Z, y = with_period(X[kept.row], kept.period, self.terms), kept.event.astype(np.int64)
         folds = GroupKFold(FOLDS, shuffle=True, random_state=self.random_state)
         parts = list(folds.split(Z, y, groups[kept.row]))
         first = [_held_out(self._estimator(one), Z, y, parts[0]) for one in self._tried()]
@@ -191,7 +204,7 @@ class HazardModel(BaseEstimator):  # type: ignore[misc, unused-ignore]
             if count[one] < MIN_EVENTS:
                 self.cause_models_.append(float(np.log(count[one] / count[order[0]])))
             else:
-                Z = with_period(X[ended.row[pair]], ended.period[pair])
+                Z = with_period(X[ended.row[pair]], ended.period[pair], self.terms)
                 self.cause_models_.append(self._estimator(SMALL).fit(Z, y))
 
     def hazard(self, X: ArrayLike) -> Floats:
@@ -202,7 +215,10 @@ class HazardModel(BaseEstimator):  # type: ignore[misc, unused-ignore]
             return np.tile(self.rate_, (len(X), 1))
         model, calibration = self.model_, self.calibration_
         return hazards(
-            lambda Z: calibration.probability(model.ensemble_.log_odds(Z)), X, self.known_periods_
+            lambda Z: calibration.probability(model.ensemble_.log_odds(Z)),
+            X,
+            self.known_periods_,
+            self.terms,
         )
 
     def curve(self, X: ArrayLike) -> Curve:
@@ -213,7 +229,7 @@ class HazardModel(BaseEstimator):  # type: ignore[misc, unused-ignore]
             if isinstance(one, float):
                 odds.append(np.full((len(X), PERIODS), one))
             else:
-                odds.append(hazards(one.ensemble_.log_odds, X, self.known_periods_))
+                odds.append(hazards(one.ensemble_.log_odds, X, self.known_periods_, self.terms))
         stacked = np.exp(np.stack(odds) - np.max(odds, axis=0))
         shares = stacked / stacked.sum(axis=0)
         return Curve(self.hazard(X), dict(zip(self.causes_, shares, strict=True)))

@@ -9,7 +9,7 @@ from pandas import DataFrame
 
 from models.curve import CAP_MONTHS, MONTH, PERIODS, Curve
 from models.loaded import LoadedModel
-from models.periods import PERIOD, hazards
+from models.periods import Terms, hazards
 from models.portable import Floats
 
 NO_CHURN = "no_churn_observed"
@@ -91,15 +91,18 @@ def registered_curve(model: LoadedModel, frame: DataFrame) -> Curve:
     """Curves of a feature frame by a registered hazard (`<project>.lifetime`).
 
     Its probability is that of leaving in the period that begins `period_start_days` after the
-    as-of date; the card's `known_periods` says how many periods were ever observed.
+    as-of date; where there are terms it asks for the distance of the renewal from there too. The
+    card's `known_periods` says how many periods were ever observed.
 
     Raises
     ------
     UnknownFeatureError, UnfitDataError
         As `LoadedModel.matrix`.
     """
-    X = model.matrix(frame.assign(**{PERIOD.name: 0.0}))[:, :-1]
-    hazard = hazards(model.probability, X, int(model.card["known_periods"]))
+    terms = Terms.of([feature.name for feature in model.features])
+    added = [feature.name for feature in terms.features]
+    X = model.matrix(frame.assign(**dict.fromkeys(added, 0.0)))[:, : -len(added)]
+    hazard = hazards(model.probability, X, int(model.card["known_periods"]), terms)
     return Curve(hazard, {"any": np.ones((len(X), PERIODS))})
 
 

@@ -1,6 +1,6 @@
 """Person-periods: the rows of a panel cut into the periods of 30 days that it was observed for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from features.declare import Feature
-from models.curve import EDGES, PERIODS
+from models.curve import EDGES, MONTH, PERIODS
 from models.portable import Floats
 
 Ints = NDArray[np.int64]
@@ -18,6 +18,15 @@ PERIOD = Feature(
     "lifetime",
     "days",
     "Days from the as-of date to the beginning of the period of which the hazard is asked.",
+    "horizon",
+)
+
+
+RENEWAL = Feature(
+    "renewal_after_period_start_days",
+    "lifetime",
+    "days",
+    "Days from the beginning of that period to the renewal that follows it.",
     "horizon",
 )
 
@@ -62,28 +71,74 @@ def person_periods(days: ArrayLike, observed: ArrayLike) -> PersonPeriods:
     return PersonPeriods(row, period, days[row] < end[period])
 
 
-def with_period(X: Floats, period: NDArray[Any]) -> Floats:
-    """The matrix with the day on which each row's period begins as a last column."""
-    return np.column_stack([X, np.asarray(EDGES, np.float64)[period]])
+@dataclass(frozen=True)
+class Terms:
+    """Where a matrix tells when terms end: terms come round, so each period has its own distance.
+
+    Attributes
+    ----------
+    renewal, interval : int or None
+        Positions of `days_to_renewal` and `interval_months`; None where there are no terms.
+    """
+
+    renewal: int | None = None
+    interval: int | None = None
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> Self:
+        """The positions among the names of the columns."""
+        asked = ("days_to_renewal", "interval_months")
+        if not set(asked) <= set(names):
+            return cls()
+        return cls(*(list(names).index(one) for one in asked))
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What is added to the columns, in that order."""
+        return (PERIOD,) if self.renewal is None else (PERIOD, RENEWAL)
+
+    def added(self, X: Floats, start: Floats) -> Floats:
+        """The columns of `features` for periods that begin at some days, shape (n, 1 or 2)."""
+        if self.renewal is None or self.interval is None:
+            return start[:, None]
+        ahead = X[:, self.renewal] - start
+        term = np.maximum(X[:, self.interval], 1 / 30) * MONTH  # a day at least
+        following = np.where(ahead < 0, np.mod(ahead, term), ahead)
+        return np.column_stack([start, following])
 
 
-def hazards(of: Callable[[Floats], Floats], X: Floats, known_periods: int) -> Floats:
+NO_TERMS = Terms()
+
+
+def with_period(X: Floats, period: NDArray[Any], terms: Terms = NO_TERMS) -> Floats:
+    """The matrix with the columns that `terms` adds for each row's period."""
+    return np.column_stack([X, terms.added(X, np.asarray(EDGES, np.float64)[period])])
+
+
+def hazards(
+    of: Callable[[Floats], Floats], X: Floats, known_periods: int, terms: Terms = NO_TERMS
+) -> Floats:
     """What a function of (features, period) gives for every period, shape (n, 12).
 
     Parameters
     ----------
     of : callable
-        From a matrix (n, f + 1) to (n,), such as `PortableModel.probability`.
+        From a matrix with the columns of `with_period` to (n,), such as
+        `PortableModel.probability`.
     X : ndarray of shape (n, f)
     known_periods : int
-        Later periods are taken for the last of these.
+        Later periods are taken for the last of these, at the distance from the renewal that the
+        later one has.
     """
-    Z = np.column_stack([X, np.zeros(len(X))])
+    width = X.shape[1]
+    Z = np.column_stack([X, terms.added(X, np.zeros(len(X)))])
     columns = []
-    for period in range(known_periods):
-        Z[:, -1] = EDGES[period]
+    for period in range(PERIODS):
+        Z[:, width:] = terms.added(X, np.full(len(X), float(EDGES[period])))
+        Z[:, width] = EDGES[min(period, known_periods - 1)]
         columns.append(of(Z))
-    columns += [columns[-1]] * (PERIODS - known_periods)
+        if terms.renewal is None and period >= known_periods - 1:
+            return np.column_stack(columns + [columns[-1]] * (PERIODS - known_periods))
     return np.column_stack(columns)
 
 

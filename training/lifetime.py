@@ -17,7 +17,7 @@ from models.curve import Curve, kaplan_meier
 from models.encode import Encoder
 from models.fitted import Fitted
 from models.hazard import HazardModel
-from models.periods import PERIOD
+from models.periods import Terms
 from models.registry import Registry
 from training.lifetime_panel import Ends, Panel, by_cohort
 from training.outcomes import Floats
@@ -45,12 +45,13 @@ class Learned:
 
     def curve(self, frame: pd.DataFrame) -> Curve:
         """Curves of a feature frame."""
-        return self.model.curve(_matrix(self.encoder, frame))
+        return self.model.curve(_matrix(self.encoder, frame, self.model.terms))
 
 
-def _matrix(encoder: Encoder, frame: pd.DataFrame) -> Floats:
-    """The encoded features without the period."""
-    return encoder.transform(frame.assign(**{PERIOD.name: 0.0}))[:, :-1]
+def _matrix(encoder: Encoder, frame: pd.DataFrame, terms: Terms) -> Floats:
+    """The encoded features without what the periods add."""
+    added = [feature.name for feature in terms.features]
+    return encoder.transform(frame.assign(**dict.fromkeys(added, 0.0)))[:, : -len(added)]
 
 
 def learn(
@@ -65,11 +66,12 @@ def learn(
         rows = np.sort(np.random.default_rng(0).permutation(rows)[:PANEL_ROWS])
     data = panel.data
     frame = data.frame.iloc[rows]
-    features = [*data.catalogue, PERIOD]
-    encoder = Encoder().fit(frame.assign(**{PERIOD.name: 0.0}), features)
-    model = HazardModel(params=params, categorical=encoder.categorical)
+    terms = Terms.of([feature.name for feature in data.catalogue])
+    added = {feature.name: 0.0 for feature in terms.features}
+    encoder = Encoder().fit(frame.assign(**added), [*data.catalogue, *terms.features])
+    model = HazardModel(params=params, categorical=encoder.categorical, terms=terms)
     model.fit(
-        _matrix(encoder, frame),
+        _matrix(encoder, frame, terms),
         ends.days[rows],
         ends.observed[rows],
         ends.cause[rows],
@@ -199,8 +201,9 @@ def register(
 ) -> int | None:
     """Register the hazard as `<project>.lifetime`; the champion where it has grade B.
 
-    It is a portable model as any other: a row's features and `period_start_days` in, the
-    probability to leave in that period out. Data that were registered already are not again.
+    It is a portable model as any other: a row's features and what the period adds
+    (`models.periods`) in, the probability to leave in that period out. Data that were registered
+    already are not again.
 
     Returns
     -------
