@@ -15,6 +15,7 @@ from features.declare import Feature
 from features.errors import UnknownFeatureError
 from features.facts import Facts
 from features.project import Target
+from features.sensitive import sensitive_values
 from features.staging import Staged
 from models.encode import Encoder
 from models.ordered import Past
@@ -99,7 +100,7 @@ class Dataset:
     value : ndarray of float, shape (n,)
         Money per month of each row; NaN where it is not known.
     cuts : DataFrame of shape (n, k)
-        What the state offers to tell segments by, as categories.
+        What tells segments apart: columns of the state and sensitive ones, as categories.
     """
 
     def __init__(self, staged: Staged, target: Target, built: Built) -> None:
@@ -116,7 +117,8 @@ class Dataset:
         state = built.state.iloc[self.rows].reset_index(drop=True)
         self.customer = self._groups()
         self.value = state["value_per_month"].to_numpy(dtype=np.float64)
-        self.cuts = state[[*CUTS]].astype("category")
+        sensitive = sensitive_values(staged, self.keys["customer_id"])
+        self.cuts = pd.concat([state[[*CUTS]], sensitive], axis=1).astype("category")
         self.holdout = holdout(target.split, state) if self.is_snapshot else None
         self.data_end = self._data_end(staged)
         self.chooser: Chooser | None = None

@@ -12,7 +12,7 @@ from features.project import load_project
 from features.staging import stage
 from training.backtest_looks import Look, record
 from training.backtest_run import run_backtest
-from training.backtest_segments import OTHER, merged
+from training.backtest_segments import OTHER, columns_of, merged
 from training.backtest_table import COLUMNS, chart_rows, sentences, table_rows
 from training.readiness import plan
 from training.recipe import Setting
@@ -110,6 +110,21 @@ def test_a_snapshot_is_shown_by_segment(snapshot, people, registry):
     assert parts[0]["rate"] == pytest.approx(left["north"])
     assert report["origins"][0]["at"] is None
     assert "one run only" in report["model"]["top10_jaccard"]["reason"]
+
+
+def test_sensitive_columns_cut_segments_and_are_no_features(snapshot, people):
+    table = people(200)
+    table["gender"] = np.where(table.index % 2, "f", "m")
+    table["age"] = np.where(table.index < 100, np.nan, table.index)
+    data = dataset(snapshot(table, 'sensitive = ["gender", "age"]'))
+    assert {"gender", "age"}.isdisjoint(data.frame)
+    shown = {str(one.name): one for one in columns_of(data)}
+    assert list(shown) == ["gender", "age", "region"]
+    expected = table.set_index("customer_id")["gender"][data.keys["customer_id"]]
+    assert shown["gender"].astype(str).tolist() == expected.tolist()
+    quarters = shown["age"].value_counts()
+    assert quarters.tolist() == [25] * 4
+    assert quarters.index.astype(str).str.startswith("(").all()
 
 
 def test_small_values_are_put_together_and_missing_ones_named():
