@@ -15,6 +15,7 @@ from pandas import DataFrame
 from features.declare import Feature
 from features.project import Project, load_project
 from models.fitted import Fitted
+from models.peers import peers_card
 from models.registry import Registry
 from serving.app import create_app
 from serving.records import TargetModel
@@ -39,7 +40,14 @@ kind = "conversion"
 horizon_days = 30
 """
 FEATURES = (
-    Feature("active_days_28d", "usage", "days", "Days with any use in the last 28 days.", "use"),
+    Feature(
+        "active_days_28d",
+        "usage",
+        "days",
+        "Days with any use in the last 28 days.",
+        "use",
+        actionable=True,
+    ),
     Feature("seats_used_share", "usage", "share", "Seats used of seats bought.", "seats"),
     Feature("failed_payments_90d", "billing", "payments", "Failed payments in 90 days.", "pay"),
     Feature("tenure_days", "lifecycle", "days", "Days since the first payment.", "tenure"),
@@ -104,8 +112,12 @@ def register(registry: Registry, target: str, seed: int = 3) -> int:
         "grade": "A",
         "trained_at": "2026-11-01T03:10:00Z",
     }
+    fitted = fit(seed)
+    extra["peers"] = peers_card(
+        fitted.portable, fitted.encoder.transform(frame(400)), np.arange(400)
+    )
     name = f"acme.{target}"
-    version = registry.log(name, fit(seed), extra, params={}, metrics={"auc": 0.8})
+    version = registry.log(name, fitted, extra, params={}, metrics={"auc": 0.8})
     registry.promote(name, version)
     return version
 

@@ -159,3 +159,37 @@ class TestExplanation:
         assert [reason["code"] for reason in body["could_lower_risk"]] == ["use"]
         assert set(body["features"]) == set(frame(1).columns)
         assert body["features_as_of"] == f"{AS_OF.isoformat()}Z"
+
+    def test_what_the_company_cannot_act_on_is_context(self, client):
+        body = client.get("/v1/customers/c_001/scores/churn/explanation").json()
+        assert all(not reason["controllable"] for reason in body["context"])
+        shown = [*body["could_lower_risk"], *body["context"]]
+        raising = [one for one in body["reasons"] if one["direction"] == "raises_risk"]
+        assert all(reason in shown for reason in raising)
+
+    def test_reasons_computed_on_request_stand_beside_peers(self, client):
+        body = client.get("/v1/customers/c_005/scores/churn/explanation").json()
+        schema_of(client, "Explanation").validate(body)
+        numbers = [r["evidence"] for r in body["reasons"] if type(r["evidence"]["value"]) is float]
+        assert numbers
+        assert all(one["peer_group"] == "all customers" for one in numbers)
+
+    def test_what_would_change_the_score_does_when_it_is_predicted(self, client):
+        """The change that is told, posted as a prediction, gives the probability that is told."""
+        told = 0
+        for place in range(60):
+            url = f"/v1/customers/c_{place:03d}/scores/churn/explanation"
+            answer = client.get(url)
+            if answer.status_code == 404:  # not scored
+                continue
+            body = answer.json()
+            assert (body["would_change_reason"] is None) == bool(body["would_change"])
+            for change in body["would_change"]:
+                features = {moved["feature"]: moved["to"] for moved in change["features"]}
+                row = {"customer_id": body["customer_id"], "features": features}
+                asked = {"target": "churn", "rows": [row]}
+                answer = client.post("/v1/predictions", json=asked).json()
+                assert abs(answer["predictions"][0]["probability"] - change["probability"]) < 1e-6
+                assert change["probability"] < body["probability"]
+                told += 1
+        assert told
