@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import altair as alt
 import vl_convert as vlc
@@ -61,10 +61,12 @@ def history_chart(
     return _dressed(alt.layer(rules, line, dots), width)
 
 
-def _dressed(chart: alt.LayerChart | alt.FacetChart, width: int) -> alt.TopLevelMixin:
+def _dressed(
+    chart: alt.LayerChart | alt.FacetChart, width: int, height: int = _HEIGHT
+) -> alt.TopLevelMixin:
     """Sizes, and every colour taken from the page."""
     dressed: alt.TopLevelMixin = (
-        chart.properties(width=width, height=_HEIGHT, background="transparent")
+        chart.properties(width=width, height=height, background="transparent")
         .configure_view(stroke=None)
         .configure_axis(
             labelColor=_INK,
@@ -89,10 +91,63 @@ def history_svg(points: Sequence[Point], bands: Mapping[str, float], width: int 
 @lru_cache(maxsize=256)
 def _drawn(points: tuple[Point, ...], bands: tuple[tuple[str, float], ...], width: int) -> str:
     chart = history_chart(points, dict(bands), width)
-    svg: str = vlc.vegalite_to_svg(chart.to_dict())
     first, last = points[0], points[-1]
-    told = (
+    return _svg(
+        chart,
         f"Probability over {len(points)} scoring runs: "
-        f"{first.probability:.0%} at first, {last.probability:.0%} now"
+        f"{first.probability:.0%} at first, {last.probability:.0%} now",
     )
+
+
+def _svg(chart: alt.TopLevelMixin, told: str) -> str:
+    """A chart as SVG that says in words what it shows."""
+    svg: str = vlc.vegalite_to_svg(chart.to_dict())
     return svg.replace("<svg ", f'<svg role="img" aria-label="{told}" ', 1)
+
+
+def bands_svg(bands: Sequence[Mapping[str, Any]], width: int = 420) -> str:
+    """What happened against what was called, by band of probability; the diagonal is perfect.
+
+    Parameters
+    ----------
+    bands : sequence of mapping
+        `called`, `rate`, `low`, `high` and `customers` of each band.
+    """
+    frame = DataFrame(bands)[["called", "rate", "low", "high", "customers"]]
+    edge = max(float(frame["called"].max()), float(frame["high"].max()))
+    line = alt.Chart(DataFrame({"called": [0, edge], "rate": [0, edge]}))
+    axis = alt.Axis(format=".0%", tickCount=5)
+    base = alt.Chart(frame).encode(
+        x=alt.X("called:Q", title="Called", axis=axis),
+        y=alt.Y("rate:Q", title="Happened", axis=axis),
+    )
+    chart = alt.layer(
+        line.mark_line(strokeDash=[3, 4], color=_INK, opacity=0.35).encode(x="called", y="rate"),
+        base.mark_rule(color=_INK, opacity=0.5).encode(y=alt.Y("low:Q"), y2="high:Q"),
+        base.mark_circle(color=_INK, opacity=1).encode(
+            size=alt.Size("customers:Q", legend=None, scale=alt.Scale(range=[30, 260]))
+        ),
+    )
+    told = f"Share in which it happened against the probability, in {len(frame)} bands"
+    return _svg(_dressed(chart, width, 300), told)
+
+
+def drift_svg(features: Sequence[Mapping[str, Any]], width: int = 420) -> str:
+    """The PSI of features, a bar each, with a tick for what chance gives.
+
+    Parameters
+    ----------
+    features : sequence of mapping
+        `name`, `psi` and `limit` of each, in the order to be shown.
+    """
+    frame = DataFrame(features)[["name", "psi", "limit"]]
+    y = alt.Y("name:N", sort=None, title=None, axis=alt.Axis(labelLimit=260))
+    base = alt.Chart(frame).encode(y=y)
+    x = alt.X("psi:Q", title="Population stability index; the tick is what chance gives")
+    chart = alt.layer(
+        base.mark_bar(color=_INK, opacity=0.35).encode(x=x),
+        base.mark_tick(color=_INK, thickness=2).encode(x="limit:Q"),
+    )
+    first = frame.iloc[0]
+    told = f"PSI of {len(frame)} features, first {first['name']} with {first['psi']:.2f}"
+    return _svg(_dressed(chart, width, 22 * len(frame)), told)

@@ -40,7 +40,7 @@ def readiness_page(report: Report) -> str:
         lstrip_blocks=True,
     )
     helpers = {"mark": _mark, "meter": _meter, "number": _number}
-    made.globals |= helpers | {"percent": _percent, "width": _width}
+    made.globals |= helpers | {"percent": percent, "width": _width}
     return made.get_template("readiness.html").render(
         report=report,
         style=(_PAGES / "static" / "readiness.css").read_text(encoding="utf-8"),
@@ -108,15 +108,15 @@ def _meter(share: float | None) -> Markup:
         return Markup("")
     return Markup(
         '<div class="meter"><div class="bar"><i style="width:{}%"></i></div><span>{}</span></div>'
-    ).format(f"{100 * share:.1f}", _percent(share))
+    ).format(f"{100 * share:.1f}", percent(share))
 
 
 def _number(value: int) -> str:
     return f"{value:,}"
 
 
-def _percent(share: float | None) -> str:
-    """Nearly all is not all, and hardly any not none."""
+def percent(share: float | None) -> str:
+    """A share in per cent: nearly all is not all, and hardly any not none."""
     if share is None:
         return ""
     if 0.995 <= share < 1:

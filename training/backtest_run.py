@@ -19,6 +19,7 @@ from training.backtest_segments import segments_of
 from training.backtest_table import chart_rows
 from training.gate import judge, unready
 from training.guard import Guard
+from training.monitor_slices import drift_warnings, slice_drift
 from training.readiness import Plan, plan
 from training.readiness_targets import thin_of
 from training.report import Json, Report, report_of
@@ -97,11 +98,14 @@ def prove(
     lists = lists_of(data, found.trials, project.money)
     thin = thin_of(data, planned, project.limits.min_events)
     verdict = judge(found.evidence(), guard.checks, thin, project.gate)
-    report = report_of(target_name, data, found, verdict, guard.warnings, lists)
+    drift = slice_drift(data, found.trials)
+    warnings = (*guard.warnings, *drift_warnings(drift))
+    report = report_of(target_name, data, found, verdict, warnings, lists)
     report = replace(
         report,
         guard=guard.as_json(),
         segments=tuple(segments_of(data, found.trials, found.best)),
+        drift=tuple(drift),
         looks=_look(staged, report, verb),
     )
     keep(report, project.outputs / "backtests")

@@ -53,6 +53,8 @@ class Report:
         The searches for settings beyond the default recipe, see `training.tune.Tuner.found`.
     segments : tuple of dict
         The metrics of `model` in parts of the customers, see `training.backtest_segments`.
+    drift : tuple of dict
+        Each test against what was learned there, see `training.monitor_slices.slice_drift`.
     looks : dict or None
         How often models were judged on this test: `count`, and `first`, the moment of the first.
     """
@@ -74,6 +76,7 @@ class Report:
     reasons: Json | None = None
     tuning: tuple[Json, ...] = ()
     segments: tuple[Json, ...] = ()
+    drift: tuple[Json, ...] = ()
     looks: Json | None = None
 
     def as_json(self) -> Json:
@@ -95,6 +98,7 @@ class Report:
             "reasons": self.reasons,
             "tuning": list(self.tuning),
             "segments": list(self.segments),
+            "drift": list(self.drift),
             "looks": self.looks,
         }
 
