@@ -183,6 +183,8 @@ def _check_split(key: str, target: "Target") -> None:
         raise ValueError(f"{key}: give either moments or rows to train and test on")
     if split.seed is not None and split.test_share is None:
         raise ValueError(f"{key}.seed is for test_share, which is missing")
+    if split.recalibrate_every is not None and (split.test_share is None or split.seed is not None):
+        raise ValueError(f"{key}.recalibrate_every needs test_share without a seed")
 
 
 def settings_at(sections: Mapping[str, Any], location: tuple[Any, ...]) -> list[str]:

@@ -57,6 +57,8 @@ class Split(_Section):
     test_sample: str | None = None  # and of those that test; other rows do neither
     test_share: float | None = Field(None, gt=0, lt=1)  # the last rows by `row_number`, or with
     seed: int | None = Field(None, ge=0)  # a seed rows drawn as by scikit-learn's train_test_split
+    recalibrate_every: int | None = Field(None, gt=0)  # rows of a `test_share` without a seed: each
+    # block of so many is predicted at the level that the answers of all earlier ones show
     group_duplicates: bool = False  # rows alike in every feature count as one customer
 
 

@@ -179,31 +179,3 @@ def _apart(slices: Sequence[Slice], wait_days: float) -> float:
     """The share of a label window that the one before has not seen."""
     gaps = np.diff([one.day for one in slices])
     return min(1.0, float(np.median(gaps)) / wait_days) if len(gaps) and wait_days > 0 else 1.0
-
-
-def follow(log_odds: ArrayLike, y: ArrayLike, every: int, before: Sequence[Slice] = ()) -> Floats:
-    """Shift of each row where answers come at once and the level is taken anew every so many rows.
-
-    Parameters
-    ----------
-    log_odds, y : array-like of shape (n,)
-        Calibrated log-odds and labels, in the order of events.
-    every : int
-        Rows to a block; a block knows the answers of all earlier blocks.
-    before : sequence of Slice
-        Earlier blocks, one `MONTH` apart as those here are taken to be.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        To be added to `log_odds`.
-    """
-    z, event = np.asarray(log_odds, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    level, out = Level(), np.zeros(len(z))
-    for block in before:
-        level.see(block)
-    for number, start in enumerate(range(0, len(z), every), len(before)):
-        rows = slice(start, start + every)
-        out[rows] = level.shift
-        level.see(Slice.of(number * MONTH, z[rows], event[rows]))
-    return out

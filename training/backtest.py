@@ -14,6 +14,7 @@ from models.loaded import LoadedModel
 from training.gate import Evidence
 from training.recipe import Setting
 from training.sample import Dataset
+from training.sequential import followed
 from training.splits import Origin
 from training.trial import ALTERNATIVES, Trial, run_origin, run_snapshot
 
@@ -113,7 +114,7 @@ def backtest(
     """
     if data_end is None:
         progress("cross-validating" if data.holdout is None else "testing on the rows held out")
-        return measured(data, [run_snapshot(data, champion.setting)], champion)
+        return measured(data, [followed(data, run_snapshot(data, champion.setting))], champion)
     direct = [origin for origin in origins if champion.judged_at(origin.at)]
     trials: list[Trial] = []
     for number, origin in enumerate(origins, 1):

@@ -31,6 +31,7 @@ from training.reason_card import reason_card
 from training.recipe import Setting, fit_all, inner_folds, thinned
 from training.report import Report
 from training.sample import Dataset, Floats, Labelled, Rows, Sample
+from training.sequential import newest_level
 from training.splits import customer_folds
 
 LEVEL_ROWS = 100_000  # the newest level is read from whole customers up to so many rows
@@ -61,6 +62,7 @@ def refit(data: Dataset, found: Backtest, data_end: datetime | None) -> Refit:
     tested = np.concatenate([trial.test_rows for trial in found.trials])
     answers = np.concatenate([trial.y for trial in found.trials])
     calibration = fit_calibration(log_odds, answers, groups=data.customer[tested])
+    calibration = newest_level(calibration, data, tested, log_odds, answers)
     if data_end is not None and sample.as_of.nunique() >= LEAST:
         calibration = _corrected(calibration, data, sample, encoder, found.setting)
     fitted = Fitted(encoder, model, calibration)

@@ -110,10 +110,14 @@ def newest(dates: Sequence[datetime]) -> tuple[datetime, ...]:
 
 @dataclass(frozen=True)
 class Holdout:
-    """A fixed test of a snapshot: positions of the rows that train and of those that test."""
+    """A fixed test of a snapshot: positions of the rows that train and of those that test.
+
+    `order` are all positions in the order of events, where rows are split by it.
+    """
 
     train: Rows
     test: Rows
+    order: Rows | None = None
 
 
 def holdout(split: Split, state: pd.DataFrame) -> Holdout | None:
@@ -151,7 +155,7 @@ def holdout(split: Split, state: pd.DataFrame) -> Holdout | None:
     train, test = train_test_split(
         order, test_size=split.test_share, random_state=split.seed, shuffle=drawn
     )
-    return Holdout(np.sort(train), np.sort(test))
+    return Holdout(np.sort(train), np.sort(test), None if drawn else order)
 
 
 def _sample(state: pd.DataFrame, name: str) -> Rows:

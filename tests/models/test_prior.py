@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.portable import sigmoid
-from models.prior import Level, Slice, follow, prior_shift
+from models.prior import Level, Slice, prior_shift
 
 
 def slices_of(random, levels, rows=2000, every=30.0):
@@ -89,18 +89,3 @@ def test_bins_keep_the_log_loss(rng):
     y = (rng.random(5000) < sigmoid(z)).astype(float)
     exact = np.mean(np.logaddexp(0, np.where(y == 1, -z, z) + np.where(y == 1, -0.3, 0.3)))
     assert Slice.of(0.0, z, y).log_loss(0.3) == pytest.approx(exact, abs=3e-4)
-
-
-def test_follow_knows_a_block_only_afterwards(rng):
-    """The rate jumps in the second block: its rows keep the old level, later ones the new one."""
-    z = rng.normal(-2, 1, 4000)
-    y = (rng.random(4000) < sigmoid(z + np.where(np.arange(4000) < 1000, 0.0, 1.5))).astype(float)
-    shift = follow(z, y, 1000)
-    assert np.ptp(shift[:1000]) == 0
-    assert shift[0] == 0
-    assert abs(shift[1500]) < 0.3
-    assert shift[2500] > 0.8
-    assert shift[3500] == pytest.approx(1.5, abs=0.3)
-    changed = y.copy()
-    changed[3000:] = 1 - changed[3000:]
-    assert np.array_equal(follow(z, changed, 1000), shift)

@@ -157,6 +157,11 @@ def test_a_split_the_snapshot_cannot_make_is_said_in_one_line(split, columns, sa
     ("split", "says"),
     [
         pytest.param("seed = 1", "seed is for test_share, which is missing", id="seed"),
+        pytest.param(
+            "recalibrate_every = 9, test_share = 0.2, seed = 1",
+            "recalibrate_every needs test_share without a seed",
+            id="drawn-blocks",
+        ),
         pytest.param('train_sample = "a"', "needs both train_sample and test_sample", id="one"),
         pytest.param(
             "test = [2026-01-01], test_share = 0.3",
