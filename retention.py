@@ -156,6 +156,19 @@ def lifetime(
     jobs.lifetime(read, target, as_of, csv, as_json=as_json)
 
 
+@app.command(epilog="Example: retention monitor demo --target churn")
+def monitor(
+    project: ProjectFile,
+    target: OneTarget = None,
+    as_json: AsJson = False,
+    data: DataFolder = None,
+) -> None:
+    """Compare past scores with what happened, look for drift, and say whether to retrain."""
+    read = load_project(project, data).with_targets()
+    names = {target: read.target(target)} if target else read.targets
+    jobs.monitor(jobs.stage(read), names, as_json=as_json)
+
+
 @app.command(epilog="Example: retention run examples/cdnow.toml")
 def run(project: ProjectFile, data: DataFolder = None) -> None:
     """Check, build, train and score."""

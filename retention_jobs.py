@@ -5,13 +5,14 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import closing, redirect_stdout
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from features.console import print_table, progress_bar
-from features.errors import LeakError, RetentionError, SourceError
+from features.errors import LeakError, ModelNotFoundError, RetentionError, SourceError
 from features.project import Project
 
 if TYPE_CHECKING:
@@ -199,6 +200,61 @@ def lifetime(
     for columns, rows in tables(found.summary):
         print_table(columns, rows)
     tell(*sentences(found.summary))
+
+
+def monitor(staged: "Staged", names: Iterable[str], *, as_json: bool = False) -> None:
+    """Look back at the published runs of targets, write a page each, and print the advice."""
+    from serving.monitor_page import write_page
+    from serving.store import Store
+    from training.monitor_table import COLUMNS, sentences, table_rows
+
+    project, registry = staged.project, registry_of(staged.project)
+    store = Store.for_project(project, settings_of(project).store_url)
+    with closing(store), redirect_stdout(sys.stderr), progress_bar("Monitoring") as say:
+        store.migrate()
+        found = {name: _monitored(staged, name, registry, store, say) for name in names}
+    folder = project.outputs / "monitor"
+    pages = [write_page(project.name, one, folder) for one in found.values()]
+    if as_json:
+        tell(json.dumps({"targets": found}, indent=1))
+        return
+    print_table(COLUMNS, (row for one in found.values() for row in table_rows(one)))
+    tell(*(line for one in found.values() for line in sentences(one)))
+    tell(*(f"the report is a page too: {page}" for page in pages))
+
+
+def _monitored(
+    staged: "Staged", name: str, registry: "Registry", store: Any, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Stored runs of a target, handed over to monitoring."""
+    from serving.stored import published
+    from training.monitor import monitor as look_back
+    from training.monitor_labels import StoredRun
+
+    project = staged.project
+    model = project.model_name(name)
+    runs = [
+        StoredRun(
+            one.id,
+            one.as_of,
+            one.version,
+            one.customers,
+            one.probability,
+            one.names,
+            one.rows,
+        )
+        for one in published(store, project.name, name)
+    ]
+    champion = registry.champion_version(model)
+
+    @cache
+    def card(version: int) -> dict[str, Any] | None:
+        try:
+            return registry.load(model, version).card
+        except ModelNotFoundError:
+            return None
+
+    return look_back(staged, name, runs, card, champion=champion, progress=say)
 
 
 def registry_of(project: Project) -> "Registry":
