@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from random_company import Rows, company, frames_of
+from random_company import Row, Rows, company, frames_of
 
 from features import engine
 from features.build import build
@@ -85,7 +85,18 @@ def drawn() -> Rows:
         tie | {"order_id": "tie", "amount": Decimal(a), "product": p, "is_return": None}
         for a, p in (("0.000001", "x"), ("123456789.123457", "y"), ("123456789.123457", "z"))
     ]
+    rows["subscriptions"] += dearer("00123", noon)
     return rows
+
+
+def dearer(customer: str, at: datetime) -> list[Row]:
+    """A subscription whose price rises for everybody, at the same plan and quantity."""
+    running = {"customer_id": customer, "subscription_id": "dearer", "status": "active"}
+    terms = {"plan_id": "p0", "quantity": Decimal(1), "interval": "month"}
+    return [
+        running | terms | {"unit_amount": Decimal(price), "occurred_at": at, "known_at": at}
+        for price, at in ((100, at - timedelta(days=60)), (120, at))
+    ]
 
 
 FIRST = partial(np.take, indices=0, axis=1)  # of a matrix; workers know NumPy, not this file
