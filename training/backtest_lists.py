@@ -73,7 +73,7 @@ def runs_of(data: Dataset, trials: Sequence[Trial]) -> list[Run]:
         for date in [None] if data.is_snapshot else sorted(as_of.unique()):
             at = slice(None) if date is None else np.flatnonzero(as_of == date)
             rows = trial.test_rows[at]
-            customer = data.keys["customer_id"].to_numpy(dtype=object)[rows]
+            customer = data.keys["customer_id"].iloc[rows].to_numpy(dtype=object)
             probability = {name: trial.probability[name][at] for name in models}
             run = Run(date, number, customer, trial.y[at], data.value[rows], probability)
             found.append(run)

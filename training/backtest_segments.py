@@ -51,25 +51,23 @@ def _of_column(
     data: Dataset, trials: Sequence[Trial], model: str, column: pd.Series
 ) -> Iterator[Json]:
     tested = np.concatenate([trial.test_rows for trial in trials])
-    named, together = merged(column, tested, data.customer)
-    found = list(dict.fromkeys(named.iloc[tested].dropna()))
-    if len(found) < 2:
-        return
-    for value in sorted(found, key=lambda one: (one in (OTHER, MISSING), one)):
-        inside = (named == value).to_numpy()
-        parts = [np.flatnonzero(inside[trial.test_rows]) for trial in trials]
+    named, together = merged(column.iloc[tested], data.customer[tested])
+    ends = np.cumsum([len(trial.test_rows) for trial in trials])[:-1]
+    by_trial = np.split(named.to_numpy(), ends)
+    values = sorted(named.unique(), key=lambda one: (one in (OTHER, MISSING), one))
+    for value in values if len(values) > 1 else []:
         yield {
             "column": str(column.name),
             "value": value,
             "values": len(together) if value == OTHER else 1,
-            **_metrics(data, trials, model, parts),
+            **_metrics(data, trials, model, [np.flatnonzero(part == value) for part in by_trial]),
         }
 
 
-def merged(column: pd.Series, tested: Rows, customer: Rows) -> tuple[pd.Series, list[str]]:
-    """The column as text with its small values put together, and which those are."""
+def merged(column: pd.Series, customer: Rows) -> tuple[pd.Series, list[str]]:
+    """Tested rows of a column as text with its small values put together, and which those are."""
     text = column.astype(object).where(column.notna(), MISSING).astype(str)
-    people = pd.DataFrame({"value": text.iloc[tested].to_numpy(), "customer": customer[tested]})
+    people = pd.DataFrame({"value": text.to_numpy(), "customer": customer})
     size = people.groupby("value")["customer"].nunique().sort_values(ascending=False, kind="stable")
     ranked = enumerate(size.items())
     small = [str(value) for place, (value, n) in ranked if n < SMALL or place >= VALUES]

@@ -129,7 +129,7 @@ def test_sensitive_columns_cut_segments_and_are_no_features(snapshot, people):
 
 def test_small_values_are_put_together_and_missing_ones_named():
     column = pd.Series(["a"] * 60 + ["b"] * 55 + ["c"] * 10 + ["d"] * 9 + [None] * 50)
-    named, together = merged(column, np.arange(len(column)), np.arange(len(column)))
+    named, together = merged(column, np.arange(len(column)))
     assert sorted(together) == ["c", "d"]
     assert named.value_counts().to_dict() == {"a": 60, "b": 55, "not known": 50, "other": 19}
 
@@ -137,7 +137,7 @@ def test_small_values_are_put_together_and_missing_ones_named():
 def test_customers_not_rows_make_a_value_great_enough():
     column = pd.Series(["a"] * 100 + ["b"] * 100)
     customer = np.r_[np.arange(100), np.repeat(np.arange(10), 10)]
-    assert merged(column, np.arange(200), customer)[1] == ["b"]
+    assert merged(column, customer)[1] == ["b"]
 
 
 class TestLooks:
