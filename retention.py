@@ -26,6 +26,8 @@ DataFolder = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Read the tables from here instead.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Target = Annotated[str, typer.Option(help="Of which target.")]
+Reason = Annotated[str | None, typer.Option(metavar="TEXT", help="Why; one line.")]
 OneTarget = Annotated[str | None, typer.Option(help="Only this target.")]
 Customers = Annotated[int, typer.Option(min=1, help="How many customers.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
@@ -167,6 +169,35 @@ def monitor(
     read = load_project(project, data).with_targets()
     names = {target: read.target(target)} if target else read.targets
     jobs.monitor(jobs.stage(read), names, as_json=as_json)
+
+
+@app.command(epilog="Example: retention models demo --target churn")
+def models(
+    project: ProjectFile, target: OneTarget = None, as_json: AsJson = False, data: DataFolder = None
+) -> None:
+    """List the versions of every model, and what was decided on them, when and why."""
+    jobs.models(load_project(project, data).with_targets(), target, as_json=as_json)
+
+
+@app.command(epilog="Example: retention promote demo --target churn --version 3")
+def promote(
+    project: ProjectFile,
+    target: Target,
+    version: Annotated[int | None, typer.Option(min=1, help="Default: the challenger.")] = None,
+    reason: Reason = None,
+    force: Annotated[bool, typer.Option("--force", help="Though the gate was not passed.")] = False,
+    data: DataFolder = None,
+) -> None:
+    """Make a version the champion if it passed the gate; the decision is recorded."""
+    jobs.promote(load_project(project, data), target, version, reason, force=force)
+
+
+@app.command(epilog='Example: retention rollback demo --target churn --reason "complaints"')
+def rollback(
+    project: ProjectFile, target: Target, reason: Reason = None, data: DataFolder = None
+) -> None:
+    """Make the champion before the present one the champion again; the decision is recorded."""
+    jobs.rollback(load_project(project, data), target, reason)
 
 
 @app.command(epilog="Example: retention run examples/cdnow.toml")

@@ -257,6 +257,37 @@ def _monitored(
     return look_back(staged, name, runs, card, champion=champion, progress=say)
 
 
+def models(project: Project, target: str | None, *, as_json: bool) -> None:
+    """Print the versions of targets with the newest decision on each."""
+    from training.promotion import COLUMNS, table_rows, version_rows
+
+    registry, names = registry_of(project), [target] if target else [*project.targets]
+    if as_json:
+        tell(json.dumps({n: version_rows(registry, project, n) for n in names}, indent=1))
+    else:
+        rows = [row for name in names for row in table_rows(registry, project, name)]
+        print_table(COLUMNS, rows)
+
+
+def promote(
+    project: Project, target: str, version: int | None, reason: str | None, *, force: bool
+) -> None:
+    """Promote a version, and say what changed."""
+    from training.promotion import promote, sentence
+
+    registry = registry_of(project)
+    done = promote(registry, project, target, version, reason=reason, force=force)
+    tell(sentence(project.model_name(target), done))
+
+
+def rollback(project: Project, target: str, reason: str | None) -> None:
+    """Go back to the champion before, and say what changed."""
+    from training.promotion import rollback, sentence
+
+    done = rollback(registry_of(project), project, target, reason=reason)
+    tell(sentence(project.model_name(target), done))
+
+
 def registry_of(project: Project) -> "Registry":
     """Where models are kept: as the settings say, else among the project's outputs."""
     from models.registry import Registry

@@ -9,6 +9,8 @@ RetentionError                 base: one plain sentence, exit code 1 on the comm
 |- UnfitDataError              the data cannot teach this target; says what is missing, by how much
 |- LeakError                   a training knows what it could not have known; names the proof
 |- ModelNotFoundError          no registered or promoted model under that name
+|- PromotionError              a version that cannot be made the champion
+|  '- GateFailedError          its gate was not passed; names the checks that failed
 |- RegistryError               the MLflow address of models is wrong, or does not answer
 |- CustomerNotFoundError       no such customer in the current scoring run
 |- StoreError                  the operational store is missing, old or unreachable
@@ -73,6 +75,14 @@ class LeakError(RetentionError):
 
 class ModelNotFoundError(RetentionError):
     """Nothing is registered, or nothing was promoted, under that name."""
+
+
+class PromotionError(RetentionError):
+    """A version that cannot be made the champion."""
+
+
+class GateFailedError(PromotionError):
+    """A version whose gate was not passed; names the checks that failed."""
 
 
 class RegistryError(RetentionError):

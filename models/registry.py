@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,24 +16,20 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModel, Metric, Param, RunInfo
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.pyfunc import save_model
-from mlflow.types import ColSpec, Schema
-from pandas import DataFrame
 
 from features.errors import ModelNotFoundError, RegistryError
 from features.project import Project
-from models import portable
 from models.charts import Chart, write_chart
 from models.fitted import Fitted
 from models.loaded import LoadedModel
 from models.portable import PortableModel
+from models.registry_decisions import Decision, history
+from models.registry_package import package
 from models.tracking import fault, few_tries, quiet, shown
 
 __all__ = ["CHALLENGER", "CHAMPION", "LoadedModel", "Registry"]
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-REQUIREMENTS = ("lightgbm", "mlflow", "numpy", "pandas")
 
 
 class Registry:
@@ -124,7 +119,7 @@ class Registry:
             if charts:
                 self._client.log_artifacts(run.run_id, str(Path(folder) / "charts"), "charts")
             saved = fitted.save(Path(folder) / "model", {"name": name, **card_extra})
-            model = self._upload(run, _package(fitted, saved, Path(folder) / "packaged"))
+            model = self._upload(run, package(fitted, saved, Path(folder) / "packaged"))
             version_tags = tags | ({"grade": str(grade)} if grade else {})
             return self._register(name, model, run.run_id, version_tags)
 
@@ -181,12 +176,44 @@ class Registry:
             return False
         return True
 
-    def promote(self, name: str, version: int) -> None:
-        """Make a version the champion; it is no longer the challenger."""
+    def attach(self, name: str, version: int, texts: Mapping[str, str]) -> None:
+        """Write texts by file name among the artifacts of a version's run."""
         with quiet():
-            self._client.set_registered_model_alias(name, CHAMPION, str(version))
-            if self._aliased(name, CHALLENGER) == version:
-                self._client.delete_registered_model_alias(name, CHALLENGER)
+            run_id = self._client.get_model_version(name, str(version)).run_id
+            for file, text in texts.items():
+                self._client.log_text(str(run_id), text, file)
+
+    def promote(self, name: str, version: int, reason: str = "") -> None:
+        """Make a version the champion as a training decides it; recorded with its reason."""
+        before = self.champion_version(name)
+        self.decide(name, Decision("promoted", version, before, "training", reason))
+
+    def decide(self, name: str, decision: Decision) -> None:
+        """Record a decision on a version and, where it makes a champion, point the alias at it.
+
+        It is written first: there is no champion whose decision was not recorded. The record is a
+        tag of its own on the registered model, beside the newest of each version on that version,
+        so it is the same on a file and on a server, and never overwritten.
+        """
+        with quiet():
+            self._client.set_registered_model_tag(name, *decision.as_tag())
+            for version, tags in decision.version_tags().items():
+                for key, value in tags.items():
+                    self._client.set_model_version_tag(name, str(version), key, value)
+            if decision.makes_champion:
+                self._point(name, decision.version)
+
+    def _point(self, name: str, version: int) -> None:
+        """The alias of the champion; it is no longer the challenger."""
+        self._client.set_registered_model_alias(name, CHAMPION, str(version))
+        if self._aliased(name, CHALLENGER) == version:
+            self._client.delete_registered_model_alias(name, CHALLENGER)
+
+    def decisions(self, name: str) -> list[Decision]:
+        """Every decision on versions of that name, oldest first; empty for an unknown name."""
+        if not self._exists(name):
+            return []
+        return history(self._client.get_registered_model(name).tags)
 
     def champion_version(self, name: str) -> int | None:
         """Version of the champion, None without one; one small query, made to be polled."""
@@ -252,33 +279,6 @@ class Registry:
 
 def _defined(metrics: Mapping[str, float | None]) -> dict[str, float]:
     return {k: float(v) for k, v in metrics.items() if v is not None and not math.isnan(v)}
-
-
-def _package(fitted: Fitted, saved: Path, folder: Path) -> Path:
-    """Write the portable model as MLflow keeps one, under a folder; returns it."""
-    features = fitted.encoder.card()
-    kinds = {"number": "double", "category": "string"}
-    schema = Schema([ColSpec(kinds[f["kind"]], f["name"]) for f in features])
-    save_model(
-        folder,
-        python_model=portable.__file__,
-        artifacts={"model": str(saved)},
-        signature=ModelSignature(schema, Schema([ColSpec("double")])),
-        input_example=_example(features),
-        pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
-    )
-    return folder
-
-
-def _example(features: list[dict[str, Any]]) -> DataFrame:
-    """One made-up row: the typical value of each number, the commonest of each category."""
-    row = {
-        f["name"]: next(iter(f["codes"]), "") if f["codes"] is not None else f["typical"]
-        for f in features
-    }
-    return DataFrame([row]).astype(
-        {f["name"]: "float64" for f in features if f["kind"] == "number"}
-    )
 
 
 def _raise_unless_missing(error: MlflowException) -> None:

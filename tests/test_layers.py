@@ -29,7 +29,12 @@ HOMES = {
     "pyspark": ("features/spark.py",),
     "lightgbm": ("models/",),
     "sklearn": ("models/", "training/"),
-    "mlflow": ("models/registry.py", "models/tracking.py", "models/portable.py"),
+    "mlflow": (
+        "models/registry.py",
+        "models/registry_package.py",
+        "models/tracking.py",
+        "models/portable.py",
+    ),
     "optuna": ("training/tune.py",),
     "fastapi": ("serving/",),
     "starlette": ("serving/",),

@@ -27,6 +27,7 @@ from training.causes import cause_card
 from training.labels import known_after
 from training.monitor_slices import profile_card
 from training.prior import LEAST, corrected
+from training.promotion import decide, gate_tag
 from training.reason_card import reason_card
 from training.recipe import Setting, fit_all, inner_folds, thinned
 from training.report import Report
@@ -101,7 +102,7 @@ def register(
     whole: Refit,
     registry: Registry,
 ) -> int:
-    """Log the refitted model, make it the champion if it passed; returns the version.
+    """Log the refitted model, make it the champion if it passed, record why; returns the version.
 
     Of a snapshot, the calibrated out-of-fold probability of every customer that the registered
     model has seen is written to `<outputs>/oof/<target>-<version>.parquet` (`customer_id`,
@@ -117,12 +118,15 @@ def register(
         metrics=_numbers(report),
         charts=_charts(found, whole.fitted, report),
         documents={"backtest": report.as_json()},
-        tags={"target": report.target, "data_fingerprint": staged.fingerprint},
+        tags={
+            "target": report.target,
+            "data_fingerprint": staged.fingerprint,
+            "gate": gate_tag(report),
+        },
     )
     if data.target.label is not None:
         _write_out_of_fold(project, data, found, whole, f"{report.target}-{version}")
-    if report.promoted:
-        registry.promote(name, version)
+    decide(registry, name, version, report)
     return version
 
 
