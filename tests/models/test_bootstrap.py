@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from models import metrics
-from models.bootstrap import Origin, bootstrap, bootstrap_metrics, interval, paired_difference
+from models.bootstrap import (
+    Origin,
+    bootstrap,
+    bootstrap_metrics,
+    customer_sums,
+    interval,
+    paired_difference,
+)
 from models.portable import sigmoid
 
 
@@ -127,3 +134,29 @@ def test_an_estimate_that_most_draws_cannot_give_has_no_interval():
     found = interval(0.7, np.r_[np.full(60, np.nan), np.linspace(0.6, 0.8, 40)])
     assert (found.value, found.low) == (0.7, None)
     assert "draws" in found.reason
+
+
+def test_the_calibration_error_lies_within_its_interval(rng):
+    """Of perfect probabilities the error is noise alone, and drawing adds as much again."""
+    y, p, customers = drawn(rng, n=300)
+    origin = Origin(y, {"m": p}, customers)
+    found = bootstrap([origin, origin], draws=100)
+    raw = found.drawn["m"]["calibration_error"].mean(axis=0)
+    for error in (
+        found.average()["m"]["calibration_error"],
+        found.origin(0)["m"]["calibration_error"],
+    ):
+        assert 0 <= error.low < error.value < error.high < np.quantile(raw, 0.975)
+        assert error.se == pytest.approx(raw.std(ddof=1), rel=0.1)
+
+
+def test_sums_of_columns_are_drawn_alike(rng):
+    """Twice a column is twice the sum in every draw; rows of a customer stay together."""
+    values = rng.normal(size=200)
+    customers = np.repeat(np.arange(100), 2)
+    sums = customer_sums(customers, np.column_stack([values, 2 * values, np.ones(200)]), draws=50)
+    assert sums.shape == (50, 3)
+    np.testing.assert_allclose(sums[:, 1], 2 * sums[:, 0])
+    assert (sums[:, 2] == 200).all()
+    pairs = values.reshape(100, 2).sum(axis=1)
+    assert sums[:, 0].std() == pytest.approx(np.sqrt(100) * pairs.std(), rel=0.35)
