@@ -126,6 +126,7 @@ class TestMistakes:
 
     def test_an_unknown_target(self, ran: Ran) -> None:
         self.fails("train", ran.folder, "--target", "chrun", says="unknown target 'chrun'")
+        self.fails("backtest", ran.folder, "--target", "chrun", says="unknown target 'chrun'")
 
     def test_a_date_that_does_not_parse(self, ran: Ran) -> None:
         self.fails("score", ran.folder, "--as-of", "31.12.2026", says="--as-of")
