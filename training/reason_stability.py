@@ -17,6 +17,7 @@ from training.recipe import Setting, fit_all, thinned
 from training.sample import Sample
 
 ROWS = 5_000  # whole customers up to so many rows are learned from
+PEER_ROWS = 2_000  # of those, what is usual is read from so many
 SEEDS = 3  # fits beside the first
 TOP = 3  # reasons compared
 SHARE = 0.1  # of the customers: those with the highest probability
@@ -48,18 +49,19 @@ def stability(sample: Sample, setting: Setting, encoder: Encoder) -> dict[str, A
     seeds = [{"random_state": number * _APART} for number in range(SEEDS + 1)]
     settings = [replace(setting, params=setting.params | seed) for seed in seeds]
     models = fit_all(small, [(None, one) for one in settings], encoder.categorical)
-    first, *others = (_explained(model, encoder, small) for model in models)
     count = max(1, round(SHARE * len(small)))
-    riskiest = np.argsort(-models[0].decision_function(small.X), kind="stable")[:count]
-    found = agreement(first[riskiest], [other[riskiest] for other in others])
+    riskiest = small.take(np.argsort(-models[0].decision_function(small.X), kind="stable")[:count])
+    few = small.take(thinned(small, PEER_ROWS))
+    first, *others = (_explained(model, encoder, few, riskiest) for model in models)
+    found = agreement(first, others)
     return {**found, "seeds": SEEDS, "rows": len(small), "customers": count}
 
 
-def _explained(model: PropensityModel, encoder: Encoder, small: Sample) -> Tops:
+def _explained(model: PropensityModel, encoder: Encoder, peers: Sample, rows: Sample) -> Tops:
     """The groups that raise the probability of each row, greatest first; -1 beyond the last."""
     plain = Fitted(encoder, model).portable
-    card = {**plain.card, "peers": peers_card(plain, small.X, small.customer)}
-    effects = Explainer(PortableModel(card, model.ensemble_)).effects(small.X)
+    card = {**plain.card, "peers": peers_card(plain, peers.X, peers.customer)}
+    effects = Explainer(PortableModel(card, model.ensemble_)).effects(rows.X)
     order = np.argsort(-effects, axis=1, kind="stable")[:, :TOP]
     return np.where(np.take_along_axis(effects, order, axis=1) > 0, order, -1)
 
