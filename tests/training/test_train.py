@@ -124,6 +124,12 @@ def test_a_shop_is_proven_on_later_time_and_its_champion_defended(shop, registry
     assert first.baselines["rule"]["column"] == "days since the last order"
     mean = np.mean([origin["model"]["auc"]["value"] for origin in first.origins])
     assert first.model["auc"]["value"] == pytest.approx(mean)
+    card = registry.champion("shop.churn").card
+    prior = card["calibration"]["prior"]  # the level was sought on all mature slices
+    assert prior["slices"] == card["train"]["dates"] > card["test"]["dates"]
+    assert prior["shift"] == (prior["level"] if prior["used"] else 0)
+    assert card["train"]["first_as_of"] < card["test"]["first_as_of"]
+    assert card["train"]["last_as_of"] == card["test"]["last_as_of"]
     second = run(staged, registry)
     gap = second.baselines["champion"]["log_loss"]["value"] - second.model["log_loss"]["value"]
     assert gap >= 0
