@@ -12,8 +12,9 @@ from models.portable import LIMIT, sigmoid
 from models.prior import Prior
 from training.baselines import constant, simple_rule
 from training.labels import known_after
-from training.recipe import DEFAULT, LOGISTIC, Choice, Setting, choose, learn
+from training.recipe import DEFAULT, LOGISTIC, Choice, Setting, learn
 from training.sample import Dataset, Floats, Labelled, Rows, Sample
+from training.search import choose
 from training.splits import Origin, customer_folds
 
 FOLDS = 5  # of snapshots

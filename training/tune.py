@@ -19,27 +19,29 @@ from training.labels import known_after
 from training.recipe import (
     CONSTANT,
     FEW_ROWS,
+    WORKERS,
+    Choice,
+    Folds,
+    Setting,
+    fit_all,
+    inner_folds,
+    thinned,
+)
+from training.sample import Chooser, Dataset, Floats, Sample
+from training.search import (
     LENGTHS,
     LINEAR_CS,
     SEARCH_ROWS,
     SEEDS,
     TREES,
-    WORKERS,
-    Choice,
-    Folds,
     Found,
-    Setting,
     blends,
     choose,
     clearly_better,
-    fit_all,
-    inner_folds,
     least,
     lengths,
     losses,
-    thinned,
 )
-from training.sample import Chooser, Dataset, Floats, Sample
 from training.trial import FOLDS
 
 COMPLETE, PRUNED = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED
@@ -165,8 +167,8 @@ class Tuner:
         )
         # A seed of its own for each time, so that a study taken up does not repeat itself.
         study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))
-        for trees in TREES.values():
-            study.enqueue_trial(trees, skip_if_exists=True)
+        for leaves, trees in TREES.items():
+            study.enqueue_trial(trees | {"num_leaves": leaves}, skip_if_exists=True)
         return study
 
     def _run(self, study: optuna.Study, search: "_Search") -> bool:

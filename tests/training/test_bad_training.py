@@ -8,8 +8,9 @@ import pytest
 
 from features.errors import UnfitDataError, UnknownFeatureError
 from features.frames import frame
-from training.recipe import CONSTANT, LOGISTIC, choose, fit, fit_all, inner_folds
+from training.recipe import CONSTANT, LOGISTIC, fit, fit_all, inner_folds
 from training.sample import Dataset
+from training.search import choose
 from training.train import train
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,25 +7,26 @@ from features.declare import Feature
 from models.encode import Encoder
 from models.metrics import auc
 from models.portable import sigmoid
-from training import recipe
+from training import recipe, search
 from training.recipe import (
     DEFAULT,
     FALLBACK,
     LOGISTIC,
     Choice,
-    choose,
     fit,
     fit_all,
     inner_folds,
     learn,
     thinned,
 )
+from training.search import choose
 
 
 @pytest.fixture
 def many(monkeypatch):
     """Small samples are treated as large ones: one booster, out-of-fold log-odds kept."""
     monkeypatch.setattr(recipe, "FEW_ROWS", 0)
+    monkeypatch.setattr(search, "FEW_ROWS", 0)
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def test_out_of_fold_rows_are_all_rows_once(make_sample, many):
 
 
 def test_a_search_on_fewer_rows_leaves_the_calibration_to_all(make_sample, monkeypatch, many):
-    monkeypatch.setattr(recipe, "SEARCH_ROWS", 150)
+    monkeypatch.setattr(search, "SEARCH_ROWS", 150)
     found = choose(make_sample(400), ())
     assert found.rows is None
 
@@ -71,7 +74,7 @@ def test_few_rows_are_learned_by_several_boosters(make_sample, encoder):
     assert choice.rows is None  # the search fitted one booster: its log-odds are not theirs
     learned, _ = learn(sample, choice, encoder)
     weight = choice.setting.params["linear_weight"]
-    assert len(learned.model.ensemble_.boosters) == (recipe.SEEDS if weight < 1 else 0)
+    assert len(learned.model.ensemble_.boosters) == (search.SEEDS if weight < 1 else 0)
 
 
 def test_too_few_events_fall_back(make_sample):
@@ -118,3 +121,33 @@ def test_thinning_keeps_whole_customers(make_sample):
     assert 200 < len(rows) < 400
     assert set(np.bincount(sample.customer[rows])) <= {0, 10}
     assert len(thinned(sample, 1000)) == 1000
+
+
+def test_trees_are_tried_to_the_side_that_is_better(make_sample, rng, many, monkeypatch):
+    """A table of eight cells needs all leaves that there are, a step few."""
+    trees = {n: search.CAUTIOUS | {"colsample_bytree": 1.0} for n in (2, 3, 4, 8)}
+    monkeypatch.setattr(search, "TREES", trees)
+    monkeypatch.setattr(search, "LENGTHS", (50, 100))
+    sample = make_sample(2500)
+    told = (np.abs(sample.X[:, :3]) > 0.7).all(axis=1)
+    sample.y[:] = rng.random(2500) < np.where(told, 0.9, 0.1)
+    assert choose(sample, ()).setting.params["num_leaves"] == 8
+    step = make_sample(1500)
+    step.y[:] = rng.random(1500) < np.where(step.X[:, 0] > 1, 0.7, 0.1)
+    assert choose(step, ()).setting.params["num_leaves"] <= 3
+
+
+def test_promises_are_kept_where_they_do_not_hurt(make_sample, many):
+    sample = replace(make_sample(1500, strength=1.5), monotone=(1, 0, 0, 0))
+    against = replace(sample, monotone=(-1, 0, 0, 0))
+    kept, broken = choose(sample, ()).setting, choose(against, ()).setting
+    assert kept.params["linear_weight"] == 1 or kept.params["monotone"] == (1, 0, 0, 0)
+    assert "monotone" not in broken.params
+
+
+def test_a_recipe_outlives_the_order_of_its_features(make_sample):
+    """A champion's promises are those of the features it is refitted on."""
+    setting = replace(DEFAULT, params=DEFAULT.params | {"monotone": (1,)})
+    sample = replace(make_sample(200), monotone=(0, 1, 0, 0))
+    assert fit(sample, setting, ()).monotone == (0, 1, 0, 0)
+    assert fit(make_sample(200), setting, ()).monotone is None

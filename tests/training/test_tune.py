@@ -5,7 +5,7 @@ import optuna
 import pytest
 
 from features.errors import RetentionError
-from training import recipe, tune
+from training import search, tune
 from training.recipe import CONSTANT, LOGISTIC, Choice
 from training.train import train
 from training.tune import Tuner, seconds_of, time_folds
@@ -17,7 +17,7 @@ MONTH = timedelta(days=31)
 @pytest.fixture
 def small_search(monkeypatch):
     """Short trees, so that a setting is tried in no time."""
-    monkeypatch.setattr(recipe, "LENGTHS", (5, 10))
+    monkeypatch.setattr(search, "LENGTHS", (5, 10))
     monkeypatch.setattr(tune, "LENGTHS", (5, 10))
 
 
@@ -99,7 +99,7 @@ def test_what_is_taken_is_what_is_better_on_the_same_folds(make_sample, tuner, r
     assert one.found[0]["taken"] == "tuned"
     assert one.found[0]["log_loss"] < one.found[0]["default_log_loss"]
     assert choice.setting.name.startswith("tuned, ")
-    assert choice.setting.params["n_seeds"] == recipe.SEEDS
+    assert choice.setting.params["n_seeds"] == search.SEEDS
 
 
 def test_noise_stays_with_the_constant(make_sample, tuner):
