@@ -2,8 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import closing, redirect_stdout
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, redirect_stdout
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -74,26 +74,31 @@ def build(staged: "Staged") -> None:
     print_table(FRAME_COLUMNS, rows)
 
 
-def backtest(
-    staged: "Staged", names: Iterable[str], n_origins: int | None, *, as_json: bool = False
-) -> None:
-    """Back-test targets, and print every origin; what a library prints goes to stderr."""
-    from training.backtest_run import run_backtest
-    from training.backtest_table import COLUMNS, sentences, table_rows
-
-    registry = registry_of(staged.project)
+@contextmanager
+def _proving(title: str, *, as_json: bool) -> Iterator[Callable[[str], None]]:
+    """What a library prints goes to stderr; a leak is shown with all that was looked at."""
     try:
-        with redirect_stdout(sys.stderr), progress_bar("Back-test") as say:
-            found = {
-                name: run_backtest(
-                    staged, name, registry=registry, progress=say, n_origins=n_origins
-                )
-                for name in names
-            }
+        with redirect_stdout(sys.stderr), progress_bar(title) as say:
+            yield say
     except LeakError as error:
         if not as_json:
             print_table(LeakError.COLUMNS, error.rows)
         raise
+
+
+def backtest(
+    staged: "Staged", names: Iterable[str], n_origins: int | None, *, as_json: bool = False
+) -> None:
+    """Back-test targets, and print every origin."""
+    from training.backtest_run import run_backtest
+    from training.backtest_table import COLUMNS, sentences, table_rows
+
+    registry = registry_of(staged.project)
+    with _proving("Back-test", as_json=as_json) as say:
+        found = {
+            name: run_backtest(staged, name, registry=registry, progress=say, n_origins=n_origins)
+            for name in names
+        }
     if as_json:
         tell(json.dumps({"targets": found}, indent=1))
     else:
@@ -123,7 +128,7 @@ def _tuner(staged: "Staged", target: str, seconds: int | None, say: Callable[[st
 def train(
     staged: "Staged", names: Iterable[str], *, as_json: bool = False, tune: int | None = None
 ) -> None:
-    """Train targets, and print the reports; what a library prints goes to stderr.
+    """Train targets, and print the reports.
 
     With `tune`, settings of each target are searched for so many seconds.
     """
@@ -131,24 +136,12 @@ def train(
     from training.train import train as learn
 
     project, registry = staged.project, registry_of(staged.project)
-    try:
-        with redirect_stdout(sys.stderr), progress_bar("Training") as say:
-            found = {
-                name: learn(
-                    project,
-                    staged,
-                    name,
-                    registry=registry,
-                    progress=say,
-                    tuner=_tuner(staged, name, tune, say),
-                )
-                for name in names
-            }
-    except LeakError as error:
-        if not as_json:
-            print_table(LeakError.COLUMNS, error.rows)
-        raise
-    reports = {name: report.as_json() for name, report in found.items()}
+    with _proving("Training", as_json=as_json) as say:
+        reports = {}
+        for name in names:
+            tuner = _tuner(staged, name, tune, say)
+            report = learn(project, staged, name, registry=registry, progress=say, tuner=tuner)
+            reports[name] = report.as_json()
     if as_json:
         tell(json.dumps({"targets": reports}, indent=1))
     else:
@@ -235,13 +228,7 @@ def _monitored(
     model = project.model_name(name)
     runs = [
         StoredRun(
-            one.id,
-            one.as_of,
-            one.version,
-            one.customers,
-            one.probability,
-            one.names,
-            one.rows,
+            one.id, one.as_of, one.version, one.customers, one.probability, one.names, one.rows
         )
         for one in published(store, project.name, name)
     ]
@@ -265,8 +252,7 @@ def models(project: Project, target: str | None, *, as_json: bool) -> None:
     if as_json:
         tell(json.dumps({n: version_rows(registry, project, n) for n in names}, indent=1))
     else:
-        rows = [row for name in names for row in table_rows(registry, project, name)]
-        print_table(COLUMNS, rows)
+        print_table(COLUMNS, (row for n in names for row in table_rows(registry, project, n)))
 
 
 def promote(

@@ -180,7 +180,7 @@ def test_what_cannot_be_promoted_is_said(registry, project, versions):
         promote(registry, project("nobody"), "churn")
     assert registry.decisions("odd.churn") == []
     promote(registry, odd, "churn")
-    with pytest.raises(PromotionError, match="version 1 .* is the champion already"):
+    with pytest.raises(PromotionError, match=r"version 1 .* is the champion already"):
         promote(registry, odd, "churn", 1)
     with pytest.raises(ModelNotFoundError, match=r"no challenger; .* of which 1 is the champion"):
         promote(registry, odd, "churn")
