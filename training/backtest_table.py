@@ -86,9 +86,8 @@ def sentences(target: str, report: Mapping[str, Any]) -> Iterator[str]:
     if _known(model["top10_jaccard"]):
         yield f"{target}: two lists in a row share {_share(model['top10_jaccard'])} of their top"
     count = (report["looks"] or {}).get("count", 0)
-    yield f"{target}: look {count} at this test" + (
-        ", so mistrust small gains" if count > 9 else ""
-    )
+    warning = ", so small gains may be luck" if count >= MANY_LOOKS else ""
+    yield f"{target}: look {count} at this test{warning}"
 
 
 def _known(metric: Json) -> bool:

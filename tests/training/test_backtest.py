@@ -93,6 +93,43 @@ def test_a_shop_is_proven_and_nothing_is_registered(shop, registry, monkeypatch,
     assert (drawn["low"] <= drawn["value"]).all()
 
 
+def test_what_cannot_be_proven_is_a_sentence(snapshot, people, registry, monkeypatch, capsys):
+    """No row, no look, no file: there was nothing to look at."""
+    staged = snapshot(people(200).assign(left=["yes"] * 5 + ["no"] * 195), name="thin")
+    monkeypatch.setenv("RETENTION_TRACKING_URI", registry.tracking_uri)
+    retention_jobs.backtest(staged, ["churn"], None)
+    header, verdict = capsys.readouterr().out.splitlines()
+    assert header.split()[:3] == ["target", "origin", "model"]
+    assert verdict.startswith("churn: grade U")
+    assert not (staged.project.outputs / "looks.csv").exists()
+    assert not (staged.project.outputs / "backtests").exists()
+
+
+def test_sentences_tell_what_lists_were_worth():
+    estimate = {"value": 0.5, "low": 0.4, "high": 0.6}
+    unknown = {"value": None, "low": None, "high": None, "reason": "too short"}
+    model = {
+        "lead_time_recall_30d": estimate,
+        "lead_time_recall_60d": estimate | {"low": None, "high": None},
+        "lead_time_recall_90d": unknown,
+        "expected_profit": estimate | {"value": 1200.0},
+        "realised_profit": estimate | {"value": 1034.5},
+        "top10_jaccard": estimate,
+    }
+    report = {"reason": "grade B: good", "model": model, "looks": {"count": 12}}
+    lost = (
+        "churn: of the MRR lost, the top tenth by revenue at risk held 50% (40% to 60%) 30 days"
+        " before the end, 50% 60 days before the end"
+    )
+    assert list(sentences("churn", report)) == [
+        "churn: grade B: good",
+        lost,
+        "churn: contacts of a run earn 1,034.50, 1,200.00 were expected",
+        "churn: two lists in a row share 50% (40% to 60%) of their top",
+        "churn: look 12 at this test, so small gains may be luck",
+    ]
+
+
 def test_a_snapshot_is_shown_by_segment(snapshot, people, registry):
     """The rows of the values of a column are all rows; so are the events."""
     table = people(400)
