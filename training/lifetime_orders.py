@@ -1,6 +1,6 @@
 """What customers without a contract will still buy: expected orders, beside BG/NBD."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -147,12 +147,16 @@ class OrdersProof:
 
 
 def prove_orders(
-    panel: Panel, orders: Orders, moment: datetime, say: Progress
+    panel: Panel,
+    orders: Orders,
+    moment: datetime,
+    say: Progress,
+    horizons: Sequence[int] = PROVEN,
 ) -> list[OrdersProof]:
     """Hold expected orders to later time, each horizon at the newest date that allows it."""
     found = []
     start, end = micros(panel.as_of), micros(pd.DatetimeIndex([moment]))[0]
-    for days in PROVEN:
+    for days in horizons:
         known = start + days * DAY <= end
         if not known.any():
             continue

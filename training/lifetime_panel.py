@@ -130,10 +130,10 @@ class Panel:
         settled_at = days_later(moment, -self.wait_days, zone)[0]
         start = _local(rows.start, zone)
         days = np.full(len(end), np.inf)
-        known = (end != OPEN) & (end < settled_at)
+        known = (end >= rows.start) & (end < settled_at)
         days[known] = (_local(end[known], zone) - start[known]) / DAY
         observed = (_local(np.array([settled_at]), zone)[0] - start) / DAY
-        return Ends(np.where(days < 0, np.nan, days), np.maximum(observed, 0.0), cause)
+        return Ends(np.where(end < rows.start, np.nan, days), np.maximum(observed, 0.0), cause)
 
     def known(self, ends: Ends, until: datetime | None = None) -> npt.NDArray[np.int64]:
         """Rows that can teach: covered at an as-of date before a moment, one period observed."""
@@ -182,6 +182,6 @@ def by_cohort(cohort: npt.NDArray[np.object_], ends: Ends, survival: Floats, at:
         for place, days in enumerate(at):
             if not np.isnan(observed[place]):
                 predicted = float(survival[mine, place].mean())
-                row = (str(name), int(mine.sum()), int(days), predicted, float(observed[place]))
+                row = [str(name), int(mine.sum()), int(days), predicted, float(observed[place])]
                 found.append(row)
     return found
