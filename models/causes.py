@@ -18,8 +18,8 @@ from models.linear import fit_linear
 from models.portable import Floats, sigmoid
 
 LEAST = 30  # distinct customers of either cause; with fewer, one share for all
-STRENGTHS = (0.003, 0.01, 0.03, 0.1)  # inverse strengths of the penalty
-FOLDS = 5
+STRENGTHS = (0.005, 0.03)  # inverse strengths of the penalty
+FOLDS = 3
 STEADY = 20.0  # leavers at the share of all of them, added to the newest
 
 
