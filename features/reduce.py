@@ -14,6 +14,7 @@ from features.parallel import in_threads
 
 MILLIONTH = 1_000_000
 BLOCK_BYTES = 8 << 20  # of a block's planes in the kernel, so few that they stay in the cache
+BLOCK_CUSTOMERS = 1 << 13  # so few that every core has some, and a sort stays in the cache
 BATCH_ROWS = 1 << 20
 
 
@@ -113,7 +114,7 @@ def pairs_of(customer: np.ndarray, low: int, size: int) -> slice:
 
 def fetch(expression: ir.Table, names: Sequence[str], grid: Grid, customers: pa.Array) -> Blocks:
     """The grouped rows as compact integers, in blocks of customers."""
-    size = max(1, BLOCK_BYTES // (len(grid.edges) * len(names) * 8))
+    size = min(max(1, BLOCK_BYTES // (len(grid.edges) * len(names) * 8)), BLOCK_CUSTOMERS)
     backend = expression.get_backend()
     if isinstance(backend, Elsewhere):
         return backend.in_blocks(expression, names, size)
