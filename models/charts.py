@@ -1,6 +1,7 @@
 """Charts of a model, each an Altair function of plain numbers; none carries a customer's row."""
 
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 
 import altair as alt
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike
 from pandas import DataFrame
 
 from features.declare import Feature
-from models.metrics import checked, equal_count_bins
+from models.metrics import calibration_bins, checked
 
 Chart = alt.TopLevelMixin
 WIDTH, HEIGHT = 420, 300
@@ -20,14 +21,12 @@ _SHARES = np.linspace(0.02, 1.0, 50)
 
 def calibration_chart(y: ArrayLike, p: ArrayLike, title: str = "Calibration") -> Chart:
     """Observed rate against mean probability in ten equal-count bins; the diagonal is perfect."""
-    y, p, _ = checked(y, p)
-    rows = DataFrame({"bin": equal_count_bins(p), "predicted": p, "observed": y})
-    bins = rows.groupby("bin").agg(
-        predicted=("predicted", "mean"), observed=("observed", "mean"), customers=("bin", "size")
-    )
+    found = calibration_bins(y, p)
+    bins = DataFrame(found, columns=["rows", "predicted", "observed"])
+    bins = bins.rename(columns={"rows": "customers"})
     edge = float(max(bins["predicted"].max(), bins["observed"].max(), 0.01)) if len(bins) else 1.0
     diagonal = alt.Chart(DataFrame({"predicted": [0, edge], "observed": [0, edge]}))
-    points = alt.Chart(bins.reset_index(drop=True)).encode(
+    points = alt.Chart(bins).encode(
         x=alt.X("predicted:Q", title="Mean probability", axis=alt.Axis(format="%")),
         y=alt.Y("observed:Q", title="Share in which it happened", axis=alt.Axis(format="%")),
         tooltip=["customers", _share_tip("predicted"), _share_tip("observed")],
@@ -134,6 +133,13 @@ def write_chart(chart: Chart, folder: Path, name: str) -> list[Path]:
     chart.save(str(paths[1]))
     chart.save(str(paths[2]), scale_factor=2)
     return paths
+
+
+def svg(chart: Chart) -> str:
+    """The chart as the text of an SVG picture."""
+    text = StringIO()
+    chart.save(text, format="svg")
+    return text.getvalue()
 
 
 def survival_chart(

@@ -3,6 +3,8 @@
 Every function takes `y` (0 or 1), `p` (probabilities) and optional weights, all of shape (n,).
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -104,6 +106,21 @@ def equal_count_bins(p: Floats, bins: int = BINS) -> NDArray[np.intp]:
     _, inverse, counts = np.unique(p, return_inverse=True, return_counts=True)
     middle = np.cumsum(counts) - counts / 2
     return np.asarray(np.minimum(middle[inverse] * bins // max(len(p), 1), bins - 1), dtype=np.intp)
+
+
+def calibration_bins(y: ArrayLike, p: ArrayLike) -> list[dict[str, Any]]:
+    """`rows`, mean `predicted` and `observed` rate of each equal-count bin, lowest first."""
+    y, p, _ = checked(y, p)
+    bins = equal_count_bins(p)
+    members = [bins == number for number in np.unique(bins)]
+    return [
+        {
+            "rows": int(one.sum()),
+            "predicted": float(p[one].mean()),
+            "observed": float(y[one].mean()),
+        }
+        for one in members
+    ]
 
 
 def bin_error(y: Floats, p: Floats, bins: NDArray[np.intp], w: Floats) -> Floats:

@@ -11,6 +11,7 @@ from features.project import Project
 from features.staging import Staged
 from models.calibrate import Calibration, fit_calibration
 from models.card import describe
+from models.card_page import card_pages
 from models.charts import (
     Chart,
     calibration_chart,
@@ -20,6 +21,7 @@ from models.charts import (
 )
 from models.encode import Encoder
 from models.fitted import Fitted
+from models.metrics import calibration_bins
 from models.registry import Registry
 from training.backtest import Backtest
 from training.backtest_table import chart_rows
@@ -110,13 +112,15 @@ def register(
     the newest one.
     """
     name = project.model_name(report.target)
+    card = _card(project, staged, data, found, report, whole)
+    charts = _charts(found, whole.fitted, report)
     version = registry.log(
         name,
         whole.fitted,
-        _card(project, staged, data, found, report, whole),
+        card,
         params=_params(found, whole) | _tuning(report),
         metrics=_numbers(report),
-        charts=_charts(found, whole.fitted, report),
+        charts=charts,
         documents={"backtest": report.as_json()},
         tags={
             "target": report.target,
@@ -126,6 +130,9 @@ def register(
     )
     if data.target.label is not None:
         _write_out_of_fold(project, data, found, whole, f"{report.target}-{version}")
+    registry.attach(
+        name, version, card_pages(card | whole.fitted.card(), report.as_json(), version, charts)
+    )
     decide(registry, name, version, report)
     return version
 
@@ -155,7 +162,10 @@ def _card(
     extra: dict[str, Any] = {"recipe": recipe, "known_until": until, "reason": report.reason}
     cause = cause_card(data, found.trials, whole.rows, whole.y, whole.fitted.encoder)
     extra |= {} if cause is None else {"cause": cause}
-    extra |= {"rows": len(whole.y), "rate": float(whole.y.mean())}
+    extra |= {"rows": len(whole.y), "rate": float(whole.y.mean()), "tables": staged.rows}
+    newest = found.trials[-1]
+    extra |= {"bins": calibration_bins(newest.y, newest.probability[found.best])}
+    extra |= {"importance": whole.fitted.importance()}
     return card | extra | whole.told
 
 

@@ -70,6 +70,5 @@ def train(
     say("registering")
     whole = refit(data, found, proof.data_end)
     guard.refitted(data, whole.rows)
-    version = register(project, staged, data, found, report, whole, registry)
-    reasons = whole.told.get("reasons")
-    return replace(report, version=version, guard=guard.as_json(), reasons=reasons)
+    report = replace(report, guard=guard.as_json(), reasons=whole.told.get("reasons"))
+    return replace(report, version=register(project, staged, data, found, report, whole, registry))
