@@ -181,7 +181,9 @@ def grade_of(proofs: list[Proof]) -> str:
     """B where curves are surely nearer to what happened than one curve for all, C, else U.
 
     Surely at one horizon at least, and surely farther at none; C where the mean gain is positive.
+    Where too few had left to tell customers apart, that horizon proves nothing.
     """
+    proofs = [proof for proof in proofs if proof.fallback != "constant"]
     if not proofs or min(proof.gain_high for proof in proofs) < 0:
         return "U"
     if max(proof.gain_low for proof in proofs) > 0:

@@ -157,6 +157,7 @@ def _summary(
 ) -> Json:
     months, worth = rows["expected_remaining_months"], rows["predicted_cltv"]
     totals = worth.groupby(rows["currency"]).sum(min_count=1).dropna()
+    own = worth[rows["currency"] == project.currency].dropna()  # as the ratio formula counts
     return {
         "customers": len(rows),
         "median_remaining_months": float(months.median()),
@@ -164,7 +165,7 @@ def _summary(
         "cap_months": CAP_MONTHS,
         "p_stay": {str(d): float(rows[f"p_stay_{d}"].mean()) for d in HORIZONS},
         "predicted_cltv": {str(one): round(float(sum_), 2) for one, sum_ in totals.items()},
-        "mean_predicted_cltv": float(worth.mean()) if worth.notna().any() else None,
+        "mean_predicted_cltv": float(own.mean()) if len(own) else None,
         "gross_margin": float(project.money.gross_margin),
         "discount_rate": float(project.money.discount_rate),
         "ratio_formula": asdict(ratio),

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -175,6 +175,7 @@ def test_later_time_proves_the_curves(proofs):
     assert proofs[0].brier < proofs[0].brier_constant
     assert grade_of(proofs) in {"B", "C"}
     assert grade_of([]) == "U"
+    assert grade_of([replace(one, fallback="constant") for one in proofs]) == "U"
 
 
 def test_a_registered_hazard_gives_the_same_curves(simulated, proofs, registry):
