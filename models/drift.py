@@ -24,6 +24,7 @@ from models.portable import Floats
 ALPHA = 0.01  # chance of a false alarm
 MODERATE, LARGE = 0.10, 0.25  # a PSI beyond noise that is worth a look, and one that is serious
 PERCENTS = tuple(range(10, 100, 10))
+WHOLE = 1.0  # a PSI from which a column is another one altogether
 LEAST = 5  # customers that a cell must be expected to hold on either side
 Card = dict[str, Any]
 
@@ -55,8 +56,8 @@ class Drift:
 
     @property
     def moved(self) -> float:
-        """PSI beyond what sampling gives."""
-        return max(self.psi - self.expected, 0.0)
+        """PSI beyond what sampling gives, up to `WHOLE`; below zero where it is less than that."""
+        return min(self.psi, WHOLE) - self.expected
 
     def as_json(self) -> Card:
         """Plain JSON."""
@@ -78,8 +79,11 @@ class Drifts:
 
     @property
     def moved(self) -> float:
-        """Weighted PSI beyond what sampling gives; 0 where the model uses nothing."""
-        return max(sum(f.importance * (f.psi - f.expected) for f in self.features), 0.0)
+        """Weighted PSI beyond what sampling gives; 0 where the model uses nothing.
+
+        At most 1: then all that the model uses is another thing altogether.
+        """
+        return max(sum(f.importance * f.moved for f in self.features), 0.0)
 
     @property
     def noise(self) -> float:

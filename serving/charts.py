@@ -63,9 +63,9 @@ def history_chart(
 
 def _dressed(
     chart: alt.LayerChart | alt.FacetChart, width: int, height: int = _HEIGHT
-) -> alt.TopLevelMixin:
+) -> alt.LayerChart | alt.FacetChart:
     """Sizes, and every colour taken from the page."""
-    dressed: alt.TopLevelMixin = (
+    dressed: alt.LayerChart | alt.FacetChart = (
         chart.properties(width=width, height=height, background="transparent")
         .configure_view(stroke=None)
         .configure_axis(
@@ -125,7 +125,7 @@ def bands_svg(bands: Sequence[Mapping[str, Any]], width: int = 420) -> str:
         line.mark_line(strokeDash=[3, 4], color=_INK, opacity=0.35).encode(x="called", y="rate"),
         base.mark_rule(color=_INK, opacity=0.5).encode(y=alt.Y("low:Q"), y2="high:Q"),
         base.mark_circle(color=_INK, opacity=1).encode(
-            size=alt.Size("customers:Q", legend=None, scale=alt.Scale(range=[30, 260]))
+            size=alt.Size("customers:Q", legend=None, scale=alt.Scale(range=[30, 200]))
         ),
     )
     told = f"Share in which it happened against the probability, in {len(frame)} bands"
@@ -150,4 +150,5 @@ def drift_svg(features: Sequence[Mapping[str, Any]], width: int = 420) -> str:
     )
     first = frame.iloc[0]
     told = f"PSI of {len(frame)} features, first {first['name']} with {first['psi']:.2f}"
-    return _svg(_dressed(chart, width, 22 * len(frame)), told)
+    room = {"left": 40, "top": 5, "right": 5, "bottom": 5}  # labels may be set wider than measured
+    return _svg(_dressed(chart, width, 22 * len(frame)).properties(padding=room), told)

@@ -154,7 +154,8 @@ def _quiet(seen: Evidence) -> str:
     story = seen.known or seen.older
     if story is not None and "happened" in story:
         called, came = story["predicted"]["events"], story["happened"]["events"]
-        said.append(f"{_of(story)} predicted {called:,.0f} events and {came:,} happened")
+        chance = ", which chance may explain" if abs(called - came) > OFF * came else ""
+        said.append(f"{_of(story)} predicted {called:,.0f} events and {came:,} happened{chance}")
     elif seen.waiting is not None:
         said.append(
             f"what happened after {_of(seen.waiting)} is known on {seen.waiting['known_on']}"
