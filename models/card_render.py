@@ -16,7 +16,9 @@ h1 { font-size: 1.7rem; margin: 0 0 .5rem; } h2 { font-size: 1.25rem; margin: 2.
 .scroll { overflow-x: auto }
 table { border-collapse: collapse; font-size: .9rem; margin: .5rem 0; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .8rem .3rem 0; text-align: left; }
-th { color: var(--quiet); font-weight: 600; } td { vertical-align: top; }
+th { color: var(--quiet); font-weight: 600; }
+td { vertical-align: top; }
+td:first-child { min-width: 9rem; }
 td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 summary { cursor: pointer; font-weight: 600; padding: .3rem 0; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 6px; padding: .5rem; }

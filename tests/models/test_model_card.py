@@ -1,17 +1,23 @@
 """Card and charts: plain JSON with where a model comes from; charts of aggregates only."""
 
 import json
+import re
 from datetime import datetime
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from features.project import Project
 from models.card import describe
+from models.card_limits import limits
+from models.card_page import card_pages
 from models.charts import calibration_chart, lift_chart, top_features_chart, write_chart
 
 
-def test_a_card_says_what_for_from_when_and_how_good(tmp_path):
+@pytest.fixture
+def described(tmp_path):
+    """The descriptive part of a card."""
     project = Project.model_validate(
         {
             "name": "acme",
@@ -22,7 +28,7 @@ def test_a_card_says_what_for_from_when_and_how_good(tmp_path):
             "path": tmp_path / "retention.toml",
         }
     )
-    card = describe(
+    return describe(
         project,
         "churn",
         train_as_of=[datetime(2026, 2, 1), datetime(2026, 1, 1), datetime(2026, 2, 1)],
@@ -32,6 +38,10 @@ def test_a_card_says_what_for_from_when_and_how_good(tmp_path):
         fingerprint="abc",
         trained_at=datetime(2026, 11, 1, 3, 10),
     )
+
+
+def test_a_card_says_what_for_from_when_and_how_good(described):
+    card = described
     assert json.loads(json.dumps(card, allow_nan=False)) == card
     assert card["target"]["name"] == "churn"
     assert (card["target"]["kind"], card["target"]["horizon_days"]) == ("churn", 60)
@@ -93,3 +103,183 @@ def test_a_chart_is_written_for_people_and_programs(tmp_path, outcome):
     assert [path.name for path in paths] == ["lift.html", "lift.json", "lift.png"]
     assert paths[2].read_bytes().startswith(b"\x89PNG")
     assert json.loads(paths[1].read_text(encoding="utf-8"))["title"] == "Events found"
+
+
+def estimate(value, low=None, high=None):
+    """A metric as a report holds it."""
+    return {"value": value, "low": low, "high": high, "se": None}
+
+
+METRICS = {
+    "log_loss": estimate(0.4121, 0.3990, 0.4262),
+    "auc": estimate(0.7312, 0.7001, 0.7623),
+    "lift10": {"value": None, "low": None, "high": None, "se": None, "reason": "no events"},
+    "calibration_slope": estimate(1.0312, 0.9012, 1.1612),
+}
+CONSTANT = {"log_loss": estimate(0.5555), "auc": estimate(0.5), "lift10": estimate(1.0)}
+HOSTILE = "<script>alert(1)</script> | `x`"
+
+
+def segment(value, events, **more):
+    """One row of the report's segments."""
+    counts = {"column": "segment", "value": value, "values": 1, "customers": 900}
+    shares = {"rows": 1000, "rate": 0.1, "predicted": 0.12, "origins": 3}
+    return counts | shares | {"events": events, "metrics": METRICS} | more
+
+
+def origin(at, rate):
+    return {
+        "at": at,
+        "test": {"rows": 500, "rate": rate, "as_of": [at]},
+        "model": METRICS,
+        "baselines": {"constant": CONSTANT},
+    }
+
+
+@pytest.fixture
+def card(described, small_fitted):
+    """A card as registered."""
+    extra = {
+        "recipe": {"name": "blend", "params": {"num_leaves": 7}},
+        "known_until": "2026-10-01T00:00:00",
+        "rows": 8324,
+        "rate": 0.073,
+        "tables": {"customers": 1635, "orders": 12345},
+        "importance": small_fitted.importance(),
+        "bins": [{"rows": 81, "predicted": 0.031, "observed": 0.042}],
+        "reasons": {
+            "stability": {
+                "same_top": 0.91, "jaccard": 0.8, "seeds": 3, "rows": 5000, "customers": 63,
+            }
+        },
+    }  # fmt: skip
+    return described | extra | small_fitted.card()
+
+
+@pytest.fixture
+def report():
+    """A report of a training that was promoted."""
+    proof = "log loss -0.0397 (-0.0522 to -0.0298) against the newest known rate"
+    return {
+        "promoted": True,
+        "reason": "grade B: because",
+        "train": {"rows": 7000, "customers": 900, "events": 208, "rate": 0.07, "as_of": []},
+        "test": {"rows": 1780, "customers": 635, "events": 62, "rate": 0.05, "as_of": []},
+        "model": METRICS,
+        "baselines": {"constant": CONSTANT},
+        "origins": [origin("2026-05-01", 0.04), origin("2026-06-01", 0.06)],
+        "segments": [segment("enterprise", 120), segment(HOSTILE, 7)],
+        "gate": [
+            {"name": "constant", "state": "passed", "proof": proof},
+            {"name": "data", "state": "warning", "proof": "ready, and thin: 62 customers"},
+        ],
+        "guard": [{"name": "future", "state": "passed", "proof": "built again", "columns": []}],
+        "looks": {"count": 12, "first": "2026-10-01"},
+        "warnings": [],
+    }
+
+
+class Whole(HTMLParser):
+    """Every tag that is opened is closed, and nothing is fetched."""
+
+    EMPTY = frozenset({"meta", "img"})
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen, self.text = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append(tag)
+        held = dict(attrs)
+        assert held.get("src", "data:").startswith("data:image/svg+xml;base64,") or tag != "img"
+        assert tag not in ("script", "link", "iframe")
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+PARTS = (
+    "Purpose", "Data", "Period", "Features", "How good it is", "Calibration", "Segments",
+    "Gate and leak guard", "Reasons", "Limits", "How it was made",
+)  # fmt: skip
+HELD = (
+    "Model card: acme.churn, version 3",
+    "within 60 days after the as-of date",
+    "abc",  # the fingerprint
+    "12,345",  # rows of a table
+    "2026-10-01",  # labels known until
+    "Active days of the last 28 days against the 28 before",  # a meaning
+    "0.4121 (0.3990 to 0.4262)",
+    "0.5555",  # the constant's
+    "- (no events)",
+    "1.0312 (0.9012 to 1.1612)",
+    "4.2 %",  # observed in a bin
+    "enterprise",
+    "(-0.0522 to -0.0298) against the newest known rate",
+    "built again",
+    "91.0 % of 63 customers",
+    "num_leaves = 7",
+)
+
+
+def test_the_card_for_people_holds_every_part_on_both_pages(card, report, outcome):
+    pages = card_pages(card, report, 3, {"calibration": calibration_chart(*outcome)})
+    page = Whole()
+    page.feed(pages["model_card.html"])
+    assert page.open == []
+    assert page.seen.count("img") == 1
+    shown = " ".join("".join(page.text).split())
+    plain = pages["model_card.md"].replace("\\", "")
+    for part in PARTS:
+        assert f"## {part}\n" in plain
+        assert part in shown
+    for held in HELD:
+        assert held in plain, held
+        assert held in shown, held
+    assert "![Observed rate" in plain
+    assert "(charts/calibration.png)" in plain
+
+
+def test_what_a_table_holds_does_not_break_the_page(card, report):
+    pages = card_pages(card, report, 3, {})
+    assert "<script" not in pages["model_card.html"]
+    row = next(line for line in pages["model_card.md"].splitlines() if "alert" in line)
+    assert "<script" not in row.replace("\\<", "")
+    assert len(re.findall(r"(?<!\\)\|", row)) == 10  # nine cells
+
+
+def test_the_limits_name_what_is_thin_missing_and_moving(card, report):
+    told = " ".join(limits(card, report))
+    assert "Not for terms, prices, credit, employment" in told
+    assert "only for the 60 days after" in told
+    assert f"segment {HOSTILE} (7)" in told
+    assert "enterprise" not in told
+    assert "between 4.0 % and 6.0 %" in told
+    assert "came after 2026-10-01" in told
+    assert "would tell: plans, subscriptions" in told
+    assert "snapshots" not in told
+    assert "looked at 12 times" in told
+    assert "Data: ready, and thin: 62 customers." in told
+    assert "Grade" not in told
+    calm = report | {"origins": report["origins"][:1], "looks": {"count": 1}, "segments": []}
+    quiet = " ".join(limits(card | {"grade": "C"}, calm))
+    assert "Drift:" not in quiet
+    assert "looked at" not in quiet
+    assert "Thin" not in quiet
+    assert "Grade C" in quiet
+
+
+def test_a_snapshot_says_that_time_did_not_test_it(card, report):
+    target = card["target"] | {"label": "left", "positive": "yes"}
+    flat = card | {"target": target, "known_until": None, "tables": {"snapshots": 600}}
+    told = " ".join(limits(flat, report))
+    assert "not on later time" in told
+    assert "never saw" not in told
+    pages = card_pages(flat, report | {"segments": []}, 1, {})
+    assert "that `left` is `yes`" in pages["model_card.md"].replace("\\", "")
+    assert "no metric per segment" in pages["model_card.md"]
