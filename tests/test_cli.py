@@ -1,7 +1,9 @@
 """The command line as a user meets it: a process, its exit code, its two streams."""
 
+import html
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -11,7 +13,9 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -212,6 +216,38 @@ class TestMainJob:
         assert lines[0].startswith("customer_id,")
         counted = next(line for line in ran.scored.splitlines() if line.startswith("churn"))
         assert int(counted.split()[1].replace(",", "")) == len(lines) - 1 > 100
+
+    def test_monitor_tells_known_and_waiting_runs_apart(self, ran: Ran, tmp_path: Path) -> None:
+        """An earlier moment scored again is known, and proves nothing: it was learned from."""
+        folder = tmp_path / "company"
+        shutil.copytree(ran.folder, folder)
+        end = load_project(folder).data_end
+        assert end is not None
+        earlier = f"{end - timedelta(days=150):%Y-%m-%d}"
+        scored = retention("score", folder, "--as-of", earlier)
+        assert scored.returncode == 0, scored.stderr
+        done = retention("monitor", folder, "--json")
+        assert done.returncode == 0, done.stderr
+        churn = json.loads(done.stdout)["targets"]["churn"]
+        assert [(one["as_of"][:10], one["known"], one["seen"]) for one in churn["runs"]] == [
+            (earlier, True, True),
+            (f"{end:%Y-%m-%d}", False, False),
+        ]
+        assert churn["runs"][0]["happened"]["events"] > 0
+        assert churn["drift"]["noise"] > 0
+        assert churn["scores"]["psi"] >= 0
+        outputs = load_project(folder).outputs / "monitor"
+        assert json.loads((outputs / "churn.json").read_text(encoding="utf-8")) == churn
+        assert churn["reason"][1:] in html.unescape(
+            (outputs / "churn.html").read_text(encoding="utf-8")
+        )
+        self.prints_the_advice(folder, churn)
+
+    def prints_the_advice(self, folder: Path, churn: dict[str, Any]) -> None:
+        done = retention("monitor", folder, "--target", "churn")
+        assert done.returncode == 0, done.stderr
+        assert f"churn: {churn['verdict']}; {churn['reason']}" in done.stdout
+        assert "(learned from)" in done.stdout
 
     def test_the_service_answers_until_it_is_stopped(self, ran: Ran) -> None:
         with socket.socket() as probe:
