@@ -13,6 +13,7 @@ from features.errors import UnfitDataError
 from models.calibrate import Calibration, fit_calibration
 from models.encode import Encoder
 from models.propensity import PropensityModel
+from training.baselines import constant
 from training.prior import corrected
 from training.sample import Floats, Rows, Sample
 from training.splits import customer_folds
@@ -147,6 +148,8 @@ def learn(
     models : list of PropensityModel
         Of the other settings, uncalibrated.
     """
+    if choice.setting == CONSTANT:
+        return _constant(sample, encoder, others)
     folds = [] if choice.rows is not None else inner_folds(sample)
     jobs: list[Job] = [(train, choice.setting) for train, _ in folds]
     jobs += [(None, setting) for setting in (choice.setting, *others)]
@@ -164,3 +167,14 @@ def learn(
     calibration = corrected(calibration, log_odds, y, as_of, wait)
     whole, *rest = models[len(folds) :]
     return Learned(whole, calibration), rest
+
+
+def _constant(
+    sample: Sample, encoder: Encoder, others: Sequence[Setting]
+) -> tuple[Learned, list[PropensityModel]]:
+    """The newest rate as a model, and others beside."""
+    jobs: list[Job] = [(None, setting) for setting in (CONSTANT, *others)]
+    whole, *rest = fit_all(sample, jobs, encoder.categorical)
+    rate = constant(sample).rate
+    level = np.log(rate / (1 - rate)) - float(whole.decision_function(sample.X[:1])[0])
+    return Learned(whole, Calibration.line("shift", shift=level)), rest

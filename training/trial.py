@@ -11,6 +11,7 @@ from models.encode import Encoder
 from models.portable import LIMIT, sigmoid
 from models.prior import Prior
 from training.baselines import constant, simple_rule
+from training.forward import held_to_time
 from training.labels import known_after
 from training.recipe import DEFAULT, LOGISTIC, Choice, Setting, learn
 from training.sample import Dataset, Floats, Labelled, Rows, Sample
@@ -120,8 +121,12 @@ def _held_out(
     """Everything learned on one part and predicted on the other."""
     encoder = data.encoder(*train)
     seen, unseen = data.sample(*train, encoder), data.sample(*test, encoder)
-    choice = Choice(setting) if setting else (data.chooser or choose)(seen, encoder.categorical)
     wait = None if at is None else known_after(data.target)
+    if setting is not None:
+        choice = Choice(setting)
+    else:
+        choice = (data.chooser or choose)(seen, encoder.categorical)
+        choice = held_to_time(choice, seen, encoder.categorical, wait)
     found = _predict(seen, unseen, encoder, choice, champion, wait)
     return _trial(at, (seen.rows, seen.y), (unseen.rows, unseen.y), found)
 
