@@ -2,6 +2,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+EMPULSE := .venv-empulse
+PUBLISHED := benchmarks/models_published.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
@@ -9,7 +11,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
 	$$name -c '$(FITS)' >/dev/null 2>&1 && echo $$name && break; done)
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench bench-models clean
 .DEFAULT_GOAL := help
 
 help:  ## What there is
@@ -29,10 +31,13 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup  ## Benchmarks of features and serving; prints tables, keeps them in benchmarks/results
-	set -e; for script in benchmarks/*.py; do $(BIN)/python $$script; done
+	set -e; for script in $(filter-out $(PUBLISHED),$(wildcard benchmarks/*.py)); do $(BIN)/python $$script; done
+
+bench-models: $(VENV)/.bench-models $(EMPULSE)/.done  ## Models against the published and other learners (hours); ONLY="telco cdnow" runs some
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python $(PUBLISHED) --empulse $(EMPULSE)/bin/python $(if $(ONLY),--only $(ONLY))
 
 clean:  ## Remove the environment, the demo and all caches
-	rm -rf $(VENV) demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(EMPULSE) demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@if [ -z "$(PYTHON)" ]; then \
@@ -51,3 +56,13 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing (about a minute)"
 	$(PIP) install -c constraints.txt -e '.[dev]'
 	@touch $@ $(VENV)/.base
+
+$(VENV)/.bench-models: $(VENV)/.dev
+	$(PIP) install -c constraints.txt -e '.[bench-models]'
+	@touch $@
+
+# Under the AGPL, so apart from everything of ours: a benchmark hands it numbers in a file.
+$(EMPULSE)/.done: | $(BIN)/python
+	$(BIN)/python -m venv $(EMPULSE)
+	$(EMPULSE)/bin/python -m pip --disable-pip-version-check -qq install 'empulse==0.13.*'
+	@touch $@

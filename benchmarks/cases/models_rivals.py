@@ -1,0 +1,167 @@
+"""Other learners with their own defaults, on the rows and columns that ours learned from."""
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from catboost import CatBoostClassifier
+from flaml import AutoML
+from interpret.glassbox import ExplainableBoostingClassifier
+from lightgbm import LGBMClassifier
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from xgboost import XGBClassifier
+
+from training.recipe import LOGISTIC, fit
+from training.sample import Dataset, Rows, Sample
+from training.splits import customer_folds
+from training.trial import FOLDS, Trial
+
+Floats = NDArray[np.float64]
+JOBS = os.cpu_count() or 1
+MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Task:
+    """A fit and what it is to predict, as samples and as tables with categories.
+
+    Columns that never vary in training are left out of the tables.
+    """
+
+    seen: Sample
+    unseen: Sample
+    categorical: Sequence[int]
+    budget: float
+    train: pd.DataFrame = field(init=False)
+    test: pd.DataFrame = field(init=False)
+
+    def __post_init__(self) -> None:
+        varies = [i for i, column in enumerate(self.seen.X.T) if pd.Series(column).nunique() > 1]
+        for name, X in (("train", self.seen.X), ("test", self.unseen.X)):
+            table = pd.DataFrame({f"f{i}": X[:, i] for i in varies})
+            for i in set(self.categorical) & set(varies):
+                codes = np.unique(self.seen.X[:, i][~np.isnan(self.seen.X[:, i])])
+                table[f"f{i}"] = pd.Categorical(table[f"f{i}"], codes).rename_categories(
+                    [f"v{code:g}" for code in codes]
+                )
+            object.__setattr__(self, name, table)
+
+    @property
+    def texts(self) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+        """Both tables with categories as text, missing ones as a value; and which they are."""
+        names = [f"f{i}" for i in self.categorical if f"f{i}" in self.train]
+        train, test = (
+            one.assign(**{n: one[n].astype(object).fillna(MISSING).astype(str) for n in names})
+            for one in (self.train, self.test)
+        )
+        return train, test, names
+
+
+def logistic(task: Task) -> Floats:
+    """Regularised logistic regression: scaled, missing values and categories as indicators."""
+    model = fit(task.seen, LOGISTIC, task.categorical)
+    return np.asarray(model.predict_proba(task.unseen.X)[:, 1])
+
+
+def lightgbm(task: Task) -> Floats:
+    """LightGBM."""
+    model = LGBMClassifier(random_state=0, n_jobs=JOBS, verbose=-1)
+    return _native(model, task)
+
+
+def histogram(task: Task) -> Floats:
+    """scikit-learn's histogram gradient boosting."""
+    return _native(
+        HistGradientBoostingClassifier(random_state=0, categorical_features="from_dtype"), task
+    )
+
+
+def xgboost(task: Task) -> Floats:
+    """XGBoost."""
+    return _native(XGBClassifier(random_state=0, n_jobs=JOBS, enable_categorical=True), task)
+
+
+def catboost(task: Task) -> Floats:
+    """CatBoost."""
+    train, test, names = task.texts
+    model = CatBoostClassifier(
+        random_seed=0,
+        thread_count=JOBS,
+        cat_features=names,
+        verbose=False,
+        allow_writing_files=False,
+    )
+    return np.asarray(model.fit(train, task.seen.y).predict_proba(test)[:, 1])
+
+
+def ebm(task: Task) -> Floats:
+    """Explainable boosting machine."""
+    train, test, names = task.texts
+    kinds = ["nominal" if name in names else "continuous" for name in train]
+    # More jobs are processes that each import everything anew, at every fit.
+    model = ExplainableBoostingClassifier(random_state=0, n_jobs=1, feature_types=kinds)
+    return np.asarray(model.fit(train, task.seen.y).predict_proba(test)[:, 1])
+
+
+def flaml(task: Task) -> Floats:
+    """FLAML within a budget of seconds for each fit."""
+    model = AutoML()
+    model.fit(
+        X_train=task.train,
+        y_train=task.seen.y.astype(np.int64),
+        task="classification",
+        metric="log_loss",
+        time_budget=task.budget,
+        seed=0,
+        n_jobs=JOBS,
+        verbose=0,
+    )
+    return np.asarray(model.predict_proba(task.test)[:, 1])
+
+
+def _native(model: object, task: Task) -> Floats:
+    """A classifier that reads categories from the type of their columns."""
+    fitted = model.fit(task.train, task.seen.y.astype(np.int64))  # type: ignore[attr-defined]
+    return np.asarray(fitted.predict_proba(task.test)[:, 1], dtype=np.float64)
+
+
+RIVALS: dict[str, Callable[[Task], Floats]] = {
+    one.__name__: one for one in (logistic, lightgbm, histogram, xgboost, catboost, ebm, flaml)
+}
+
+
+def tasks(data: Dataset, trial: Trial, budget: float, seed: int) -> list[tuple[Task, Rows]]:
+    """The fits of a trial, folds by the seed of its own, and the places of what each predicts."""
+    if data.is_snapshot and data.holdout is None:
+        rows, y = data.labelled(None, None)
+        folds = [*customer_folds(y, data.customer[rows], FOLDS, seed)]
+        parts = [((rows[a], y[a]), (rows[b], y[b]), b) for a, b in folds]
+    else:
+        train, test = (trial.train_rows, trial.train_y), (trial.test_rows, trial.y)
+        parts = [(train, test, np.arange(len(trial.y)))]
+    found = []
+    for learned, tested, places in parts:
+        encoder = data.encoder(*learned)
+        seen, unseen = data.sample(*learned, encoder), data.sample(*tested, encoder)
+        found.append((Task(seen, unseen, encoder.categorical, budget), places))
+    return found
+
+
+def predicted(
+    name: str, given: Sequence[tuple[Task, Rows]], n: int
+) -> tuple[Floats | None, float, str]:
+    """The probability of a rival for the rows of a trial, its seconds, and why it has none."""
+    out, start = np.empty(n), time.perf_counter()
+    for task, places in given:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                out[places] = RIVALS[name](task)
+        except Exception as error:  # noqa: BLE001  what another library cannot do is a result
+            return None, time.perf_counter() - start, f"{type(error).__name__}: {error}"[:200]
+    return out, time.perf_counter() - start, ""
