@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 from pandas import DataFrame
 
-from features.errors import UnknownFeatureError
+from features.errors import UnfitDataError
 from models.bootstrap import Draws, Interval, bootstrap
 from models.bootstrap import Origin as Scored
 from models.loaded import LoadedModel
@@ -34,6 +34,11 @@ class Champion:
     def judged_at(self, at: datetime | None) -> bool:
         """Whether it was fitted on nothing that an origin did not know."""
         return at is not None and self.known_until is not None and self.known_until <= at
+
+    def knows(self, frame: DataFrame) -> bool:
+        """Whether a frame has all its features; one of another build is refitted."""
+        asked = self.model.features if self.model is not None else []
+        return {feature.name for feature in asked} <= set(frame.columns)
 
 
 def champion_of(model: LoadedModel | None) -> Champion:
@@ -115,7 +120,8 @@ def backtest(
     if data_end is None:
         progress("cross-validating" if data.holdout is None else "testing on the rows held out")
         return measured(data, [followed(data, run_snapshot(data, champion.setting))], champion)
-    direct = [origin for origin in origins if champion.judged_at(origin.at)]
+    knows = champion.knows(data.frame)
+    direct = [origin for origin in origins if knows and champion.judged_at(origin.at)]
     trials: list[Trial] = []
     for number, origin in enumerate(origins, 1):
         progress(f"origin {number} of {len(origins)}, {origin.at:%Y-%m-%d}")
@@ -133,7 +139,7 @@ def _with_champion(data: Dataset, trial: Trial, champion: Champion) -> Trial:
     rows: DataFrame = data.frame.iloc[trial.test_rows]
     try:
         matrix = champion.model.matrix(rows)
-    except UnknownFeatureError:
+    except UnfitDataError:  # a column of another type than it learned
         return trial
     found = {"champion": champion.model.probability(matrix)}
     return replace(trial, probability=trial.probability | found)
