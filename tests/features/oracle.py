@@ -149,8 +149,6 @@ def _billing() -> None:
     ORACLE["days_past_due"] = lambda v: v.money.days_past_due
     ORACLE["days_since_price_rise"] = lambda v: v.days_since(v.money.rose_at)
     ORACLE["price_rise_share"] = lambda v: v.money.rose_by
-    ORACLE["days_since_price_rise"] = lambda v: v.days_since(v.money.rose_at)
-    ORACLE["price_rise_share"] = lambda v: v.money.rose_by
 
 
 def _lifecycle() -> None:
