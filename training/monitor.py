@@ -154,9 +154,7 @@ def _told_by(stories: Sequence[Json], version: int | None) -> Json:
     told = [one for one in stories if "happened" in one and not one["seen"]]
     mine = [one for one in told if one["version"] == version]
     waiting = [
-        one
-        for one in stories
-        if not one["known"] and one["version"] == version and not one["seen"]
+        one for one in stories if not one["known"] and one["version"] == version and not one["seen"]
     ]
     return {
         "known": mine[-1] if mine else None,
