@@ -132,6 +132,12 @@ class TestMistakes:
         self.fails("train", ran.folder, "--target", "chrun", says="unknown target 'chrun'")
         self.fails("backtest", ran.folder, "--target", "chrun", says="unknown target 'chrun'")
 
+    def test_a_decision_that_changes_nothing(self, ran: Ran) -> None:
+        churn = (ran.folder, "--target", "churn")
+        self.fails("rollback", *churn, says="no champion of company.churn is known before")
+        self.fails("promote", *churn, "--version", 1, says="is the champion already")
+        self.fails("promote", *churn, "--force", says="--force needs a --reason")
+
     def test_a_date_that_does_not_parse(self, ran: Ran) -> None:
         self.fails("score", ran.folder, "--as-of", "31.12.2026", says="--as-of")
 
@@ -210,6 +216,15 @@ class TestMainJob:
         assert {"value", "low", "high"} <= set(churn["model"]["auc"])
         assert {"constant", "rule"} <= set(churn["baselines"])
         assert churn["promoted"] is True
+
+    def test_models_lists_versions_and_decisions(self, ran: Ran) -> None:
+        done = retention("models", ran.folder, "--json")
+        assert done.returncode == 0, done.stderr
+        (version,) = json.loads(done.stdout)["churn"]
+        assert (version["version"], version["aliases"]) == (1, ["champion"])
+        assert (version["gate"], version["decision"]) == ("passed", "promoted")
+        assert version["decided_by"] == "training"
+        assert version["reason"] == json.loads(ran.trained)["targets"]["churn"]["reason"]
 
     def test_score_counts_and_writes_the_list(self, ran: Ran) -> None:
         lines = (ran.folder / "list.csv").read_text(encoding="utf-8").splitlines()
