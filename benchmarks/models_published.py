@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from cases.models_page import page
-from cases.models_rows import AGAINST_CONSTANT, ROWS, Line, Row
+from cases.models_rows import AGAINST_CONSTANT, ROWS, Row, judged
 
 from features.built import Built
 from features.project import Project, load_project
@@ -162,19 +162,6 @@ def drawn(proof: Proof, trials: list[Trial], more: Callable[[Trial], Mapping[str
         ],
         seed=SEED,
     )
-
-
-def judged(line: Line, found: Mapping[str, Interval]) -> Json:
-    """Whether a line is met: at most a standard error short of it; clearly, by the interval."""
-    one = found[line.measure]
-    told = {"measure": line.measure, "at": line.at, "less": line.less, **one.as_json()}
-    if one.value is None:
-        return told | {"met": False, "clearly": False}
-    sign, far = (-1 if line.less else 1), one.high if line.less else one.low
-    return told | {
-        "met": sign * (one.value - line.at) + (one.se or 0.0) >= 0,
-        "clearly": far is not None and sign * (far - line.at) > 0,
-    }
 
 
 def measured(row: Row, data: Path, folder: Path, budget: float, empulse: Path | None) -> Json:

@@ -9,10 +9,12 @@ import pytest
 from features.project import load_project
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "benchmarks"))
+sys.path.append(str(ROOT / "benchmarks"))  # last: its scripts have names of packages
 
 from cases.models_page import page  # noqa: E402
-from cases.models_rows import ROWS, Line, Row  # noqa: E402
+from cases.models_rows import ROWS, Line, Row, judged  # noqa: E402
+
+from models.bootstrap import Interval  # noqa: E402
 
 EXTRAS = ROOT / "benchmarks" / "cases" / "models_extra.py"
 ROW = Row("shop", "telco", "churn", "folds", "none", "AUC .8", (Line("auc", 0.8),))
@@ -94,3 +96,21 @@ def test_a_row_that_was_not_run_says_so() -> None:
     text = page([ROW], {})
     assert "0 of 1 rows were run" in text
     assert "not run" in text
+
+
+@pytest.mark.parametrize(
+    ("at", "less", "met", "clearly"),
+    [
+        pytest.param(0.775, False, True, True, id="beyond by the whole interval"),
+        pytest.param(0.805, False, True, False, id="half a standard error short"),
+        pytest.param(0.815, False, False, False, id="more than one short"),
+        pytest.param(0.795, True, True, False, id="less is better, half short"),
+        pytest.param(0.785, True, False, False, id="less is better, more short"),
+        pytest.param(0.825, True, True, True, id="less is better, beyond"),
+    ],
+)
+def test_a_line_is_met_within_a_standard_error(
+    at: float, less: bool, met: bool, clearly: bool
+) -> None:
+    found = judged(Line("auc", at, less), {"auc": Interval(0.80, 0.78, 0.82, 0.01)})
+    assert (found["met"], found["clearly"]) == (met, clearly)

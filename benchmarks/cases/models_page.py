@@ -32,7 +32,7 @@ SIDE = """
 ## Side by side
 
 Every learner has its defaults and seed 0, learns from the same rows, encoded alike, with its own
-way of categories where it has one, and is judged on the same test. FLAML searches for {budget:g}
+way of categories where it has one, and is judged on the same test. FLAML searches for {budget}
 seconds a fit. The difference is ours less the best of the others on that measure, under the same
 draws of customers. Best in bold.
 """
@@ -56,7 +56,8 @@ def page(rows: Sequence[Row], found: Mapping[str, Json]) -> str:
         FOOT,
     ]
     if known:
-        parts += [SIDE.format(budget=known[0][1]["budget"]).strip(), ""]
+        budgets = sorted({one["budget"] for _, one in known})
+        parts += [SIDE.format(budget=" or ".join(f"{b:g}" for b in budgets)).strip(), ""]
         for measure, less in (("auc", False), ("log_loss", True)):
             parts += [f"### {SAYS[measure]}", "", *_side(known, measure, less=less), ""]
         parts += ["### Seconds", "", *_seconds(known), "", "## Remarks", "", *_remarks(known)]
