@@ -1,6 +1,6 @@
 """Models against what is published and against other learners, on the same rows and columns.
 
-    python benchmarks/models_published.py [--only KEY ...] [--budget 30] [--data ../shared/data]
+    python benchmarks/models_published.py [--only KEY ...] [--without LEARNER ...] [--budget 30]
 
 Every row of `cases/models_rows.py` is trained by the product's own proof of a target; the other
 learners (`cases/models_rivals.py`) then learn from the same rows, encoded alike, and are judged on
@@ -15,7 +15,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,17 +117,18 @@ def proven(row: Row, project: Project) -> tuple[Proof, list[Trial], float]:
 
 
 def beside(
-    proof: Proof, trials: list[Trial], budget: float
+    proof: Proof, trials: list[Trial], budget: float, without: Collection[str]
 ) -> tuple[list[Trial], dict[str, float], dict[str, str]]:
     """The trials with the predictions of the rivals; their seconds, and failures in words."""
     from cases.models_rivals import RIVALS, predicted, tasks  # noqa: PLC0415  extras of their own
 
     found: list[dict[str, np.ndarray]] = []
-    seconds, failed = dict.fromkeys(RIVALS, 0.0), {}
+    seconds = {name: 0.0 for name in RIVALS if name not in without}
+    failed = dict.fromkeys(without, "left out")
     for seed, trial in enumerate(trials):
         given = tasks(proof.data, trial, budget, seed)
         mine = {}
-        for name in RIVALS:
+        for name in (one for one in RIVALS if one not in without):
             p, took, error = predicted(name, given, len(trial.y))
             print(f"    {name}: {took:.1f} s {error}", flush=True)
             seconds[name] += took
@@ -164,11 +165,11 @@ def drawn(proof: Proof, trials: list[Trial], more: Callable[[Trial], Mapping[str
     )
 
 
-def measured(row: Row, data: Path, folder: Path, budget: float, empulse: Path | None) -> Json:
+def measured(row: Row, given: argparse.Namespace) -> Json:
     """One row: ours, the rivals, and the lines."""
     from cases.models_extra import EXTRAS, Measured, true_probability  # noqa: PLC0415
 
-    project = project_of(row, data, folder)
+    project = project_of(row, given.data.resolve(), given.folder.resolve())
     proof, trials, seconds = proven(row, project)
     print(f"    ours: {seconds:.1f} s", flush=True)
     took, failed = {"ours": seconds}, {}
@@ -177,7 +178,7 @@ def measured(row: Row, data: Path, folder: Path, budget: float, empulse: Path | 
     draws = Draws({}, {})
     source = project.folder if row.example == "simulated" else project.data_folder
     if trials:
-        trials, others, failed = beside(proof, trials, budget)
+        trials, others, failed = beside(proof, trials, given.budget, given.without)
         took |= others
         draws = drawn(
             proof,
@@ -195,7 +196,7 @@ def measured(row: Row, data: Path, folder: Path, budget: float, empulse: Path | 
         }
     remarks: Json = {}
     if row.extra:
-        extra = EXTRAS[row.extra](Measured(proof, proof.data, trials, draws, source, empulse))
+        extra = EXTRAS[row.extra](Measured(proof, proof.data, trials, draws, source, given.empulse))
         remarks = dict(extra.remarks)
         for name, one in extra.found.items():
             learners.setdefault(name, {}).update(one)
@@ -215,7 +216,7 @@ def measured(row: Row, data: Path, folder: Path, budget: float, empulse: Path | 
         "failed": failed,
         "remarks": remarks,
         "seed": SEED,
-        "budget": budget,
+        "budget": given.budget,
         "machine": f"{os.cpu_count()} cores, Python {platform.python_version()}",
         **code(),
     }
@@ -263,6 +264,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[row.key for row in ROWS])
     parser.add_argument("--budget", type=float, default=30.0, help="seconds of each FLAML fit")
+    parser.add_argument("--without", nargs="*", default=[], help="learners to leave out")
     parser.add_argument("--data", type=Path, default=HERE.parent.parent / "shared" / "data")
     parser.add_argument("--folder", type=Path, default=HERE / ".data" / "models")
     parser.add_argument("--empulse", type=Path, help="the Python of an environment with empulse")
@@ -273,8 +275,7 @@ def main() -> None:
     for row in ROWS if not given.page else ():
         if row.key in given.only:
             print(row.key, flush=True)
-            data, folder = given.data.resolve(), given.folder.resolve()
-            keep(measured(row, data, folder, given.budget, given.empulse))
+            keep(measured(row, given))
             write_page()
     write_page()
 

@@ -82,7 +82,7 @@ def test_the_page_says_what_was_measured(result: dict[str, Any]) -> None:
     assert "1 of 1 rows were run; of their 1 lines 1 are met, 0 of them clearly" in text
     assert "| shop | **0.8100** |" in text
     assert "ebm 0.0050" in text
-    assert "catboost failed: ValueError: no" in text
+    assert "catboost: ValueError: no" in text
 
 
 def test_a_line_that_is_missed_is_said_at_the_top(result: dict[str, Any]) -> None:

@@ -127,7 +127,7 @@ def _side(known: Sequence[tuple[Row, Json]], measure: str, *, less: bool) -> lis
         best = pick(values.values())
         other = pick((n for n in values if n != "ours"), key=lambda n: values[n])
         cells = [
-            "failed" if n not in values else f"**{v}**" if values[n] == best else v
+            "-" if n not in values else f"**{v}**" if values[n] == best else v
             for n, v in ((n, _number(values.get(n))) for n in LEARNERS)
         ]
         apart = one["against"].get(other, {}).get(measure)
@@ -151,7 +151,7 @@ def _remarks(known: Sequence[tuple[Row, Json]]) -> list[str]:
         said += [f"{name}: {_plain(value)}" for name, value in one["remarks"].items()]
         profit = one["learners"]["ours"].get("profit")
         said += [f"profit per customer {_interval(profit)}"] if profit else []
-        said += [f"{name} failed: {why}" for name, why in one["failed"].items()]
+        said += [f"{name}: {why}" for name, why in one["failed"].items()]
         out.append(f"- {row.key}: {'; '.join(said)}. {one['machine']}, {one['moment']}.")
     return out
 
