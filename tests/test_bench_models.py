@@ -1,9 +1,11 @@
 """The table of the benchmark of models: its rows exist, and its page says what was measured."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from features.project import load_project
@@ -112,5 +114,7 @@ def test_a_row_that_was_not_run_says_so() -> None:
 def test_a_line_is_met_within_a_standard_error(
     at: float, less: bool, met: bool, clearly: bool
 ) -> None:
-    found = judged(Line("auc", at, less), {"auc": Interval(0.80, 0.78, 0.82, 0.01)})
+    measured = Interval(*np.array([0.80, 0.78, 0.82, 0.01]))
+    found = judged(Line("auc", at, less), {"auc": measured})
     assert (found["met"], found["clearly"]) == (met, clearly)
+    assert json.loads(json.dumps(found)) == found  # is kept as JSON

@@ -312,6 +312,6 @@ def judged(line: Line, found: Mapping[str, Interval]) -> dict[str, Any]:
         return told | {"met": False, "clearly": False}
     sign, far = (-1 if line.less else 1), one.high if line.less else one.low
     return told | {
-        "met": sign * (one.value - line.at) + (one.se or 0.0) >= 0,
-        "clearly": far is not None and sign * (far - line.at) > 0,
+        "met": bool(sign * (one.value - line.at) + (one.se or 0.0) >= 0),
+        "clearly": bool(far is not None and sign * (far - line.at) > 0),
     }
