@@ -150,8 +150,8 @@ def test_use_that_fell_is_asked_back_with_its_trend(churn):
     ]
     now = churn.probability(row[None, :])[0]
     assert change["text"] == (
-        "Days with any use: 24 days instead of 8 days, and 1 figure that goes with it, as before: the"
-        f" probability would be {change['probability']:.0%} instead of {now:.0%}"
+        "Days with any use: 24 days instead of 8 days, and 1 figure that goes with it, as before:"
+        f" the probability would be {change['probability']:.0%} instead of {now:.0%}"
     )
 
 
