@@ -292,6 +292,6 @@ def active_days_share_180d(f: Windows) -> np.ndarray:
     says="Silent for {value:.1f} times the customer's usual gap",
     actionable=True,
 )
-def usage_silence_ratio(f: Windows) -> np.ndarray:
+def usage_silence_ratio_90d(f: Windows) -> np.ndarray:
     """Days since the last use against the mean gap between active days of the last 90 days."""
     return safe_ratio(f.days_since_last_use(), f.active_gap_mean(0, 90))

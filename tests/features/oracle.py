@@ -79,7 +79,7 @@ def _usage() -> None:
         span = since_first(v)
         return None if span is None else len(days(use(v, 0, 180))) / min(max(span, 1), 180)
 
-    @feature("usage_silence_ratio")
+    @feature("usage_silence_ratio_90d")
     def silence(v: View) -> float | None:
         found = sorted(days(use(v, 0, 90)))
         gaps = [(later - earlier).days for earlier, later in pairwise(found)]
