@@ -23,8 +23,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from cases.models_lines import AGAINST_CONSTANT, judged
 from cases.models_page import page
-from cases.models_rows import AGAINST_CONSTANT, ROWS, Row, judged
+from cases.models_rows import ROWS, Row
 
 from features.built import Built
 from features.project import Project, load_project

@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from serving.charts import bands_svg, drift_svg
 from serving.readiness_page import percent
+from serving.templates import report_page
 
-_PAGES: Final = Path(__file__).parent / "pages"
 _TONES: Final = {"keep": "good", "watch": "warn", "recalibrate": "warn", "retrain": "bad"}
 
 Report = Mapping[str, Any]
@@ -19,21 +18,15 @@ Report = Mapping[str, Any]
 
 def monitor_page(project: str, report: Report) -> str:
     """HTML of a report as `training.monitor.monitor` makes it."""
-    made = Environment(
-        loader=FileSystemLoader(_PAGES / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     helpers = {"mark": _mark, "interval": _interval, "so_far": _so_far}
-    made.globals |= helpers | {"percent": percent, "number": _number}
+    helpers |= {"percent": percent, "number": _number}
     judged = next((one for one in reversed(report["runs"]) if "happened" in one), None)
     drifts = list(_drifts(report))
-    return made.get_template("monitor.html").render(
+    return report_page(
+        "monitor.html",
+        helpers,
         project=project,
         report=report,
-        style=(_PAGES / "static" / "readiness.css").read_text(encoding="utf-8"),
         lead=report["reason"][:1].upper() + report["reason"][1:] + ".",
         facts=list(_facts(report)),
         sections=_sections(judged),

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-_PAGES: Final = Path(__file__).parent / "pages"
+from serving.templates import report_page
+
 _TONES: Final = {
     "ok": "good", "ready": "good", "available": "good", "warning": "warn", "thin": "warn",
     "partly": "warn", "error": "bad", "unready": "bad", "empty": "bad", "missing": "off",
@@ -32,18 +32,12 @@ Report = Mapping[str, Any]
 
 def readiness_page(report: Report) -> str:
     """HTML of a report as `training.readiness_report` makes it."""
-    made = Environment(
-        loader=FileSystemLoader(_PAGES / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     helpers = {"mark": _mark, "meter": _meter, "number": _number}
-    made.globals |= helpers | {"percent": percent, "width": _width}
-    return made.get_template("readiness.html").render(
+    helpers |= {"percent": percent, "width": _width}
+    return report_page(
+        "readiness.html",
+        helpers,
         report=report,
-        style=(_PAGES / "static" / "readiness.css").read_text(encoding="utf-8"),
         lead=_LEADS[report["verdict"]],
         facts=list(_facts(report)),
         sections=_SECTIONS,

@@ -13,8 +13,9 @@ from features.project import load_project
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "benchmarks"))  # last: its scripts have names of packages
 
+from cases.models_lines import Line, judged  # noqa: E402
 from cases.models_page import page  # noqa: E402
-from cases.models_rows import ROWS, Line, Row, judged  # noqa: E402
+from cases.models_rows import ROWS, Row  # noqa: E402
 
 from models.bootstrap import Interval  # noqa: E402
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cases.models_rows import AGAINST_CONSTANT, Line, Row
+from cases.models_lines import AGAINST_CONSTANT, Line
+from cases.models_rows import Row
 
 Json = Mapping[str, Any]
 LEARNERS = ("ours", "logistic", "lightgbm", "histogram", "xgboost", "catboost", "ebm", "flaml")

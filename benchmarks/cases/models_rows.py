@@ -1,25 +1,8 @@
-"""The rows of the benchmark of models: data set, protocol, what others reached, the line to reach.
+"""Rows of the benchmark of models: data set, protocol, what others reached, the line to reach."""
 
-A line is met where the estimate is at most one standard error short of it, and clearly met where
-the whole interval lies beyond it.
-"""
-
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from models.bootstrap import Interval
-
-AGAINST_CONSTANT = "log_loss_against_constant"  # the constant's rate is the newest known
-
-
-@dataclass(frozen=True)
-class Line:
-    """What a measure must reach: at least `at`, or at most where less is better."""
-
-    measure: str
-    at: float
-    less: bool = False
+from cases.models_lines import AGAINST_CONSTANT, Line
 
 
 @dataclass(frozen=True)
@@ -302,16 +285,3 @@ ROWS = (
         extra="truth",
     ),
 )
-
-
-def judged(line: Line, found: Mapping[str, Interval]) -> dict[str, Any]:
-    """Whether a line is met: at most a standard error short of it; clearly, by the interval."""
-    one = found[line.measure]
-    told = {"measure": line.measure, "at": line.at, "less": line.less, **one.as_json()}
-    if one.value is None:
-        return told | {"met": False, "clearly": False}
-    sign, far = (-1 if line.less else 1), one.high if line.less else one.low
-    return told | {
-        "met": bool(sign * (one.value - line.at) + (one.se or 0.0) >= 0),
-        "clearly": bool(far is not None and sign * (far - line.at) > 0),
-    }

@@ -6,10 +6,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from starlette.responses import HTMLResponse, Response
 
 from serving.pages import words
+from serving.templates import templates
 
 _HERE: Final = Path(__file__).parent
 _HEADERS: Final = {
@@ -24,17 +25,8 @@ _HEADERS: Final = {
 
 @lru_cache(maxsize=1)
 def environment() -> Environment:
-    """The templates; everything is escaped, an unknown name is an error."""
-    made = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.globals["static"] = static_url
-    made.globals["words"] = words
-    return made
+    """The templates of the service, with what all of them use."""
+    return templates(static=static_url, words=words)
 
 
 @lru_cache(maxsize=32)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from small_shop import SHOP, shop_tables
 
 from features.project import load_project
 from features.staging import Staged, stage
@@ -80,24 +81,6 @@ def people(rng: np.random.Generator) -> Callable[..., pd.DataFrame]:
     return make
 
 
-SHOP = """
-name = "shop"
-revenue_model = "consumption"
-data_end = 2026-01-01
-[sources.customers]
-file = "customers.csv"
-columns = { customer_id = "customer_id", occurred_at = "since" }
-[sources.orders]
-file = "orders.csv"
-[targets.churn]
-kind = "silence"
-horizon_days = 60
-active_days = 120
-min_age_days = 0
-as_of = { every = "month", start = 2025-03-01 }
-"""
-
-
 @pytest.fixture
 def shop(write_project: Callable[..., object], rng: np.random.Generator) -> Callable[..., Staged]:
     """A function that stages a shop of a year, where each customer orders at a pace of its own."""
@@ -106,15 +89,7 @@ def shop(write_project: Callable[..., object], rng: np.random.Generator) -> Call
         toml = SHOP
         for old, new in changes.items():
             toml = toml.replace(f"{old} = ", f"{old} = {new}  # ")
-        pace = rng.choice([8, 20, 60, 200], customers)  # days between orders
-        lines = ["customer_id,occurred_at,amount"]
-        people = ["customer_id,since"]
-        for number, days in enumerate(pace):
-            people.append(f"c{number},2025-01-01")
-            at = np.cumsum(rng.exponential(days, 60))
-            moments = pd.Timestamp("2025-01-01") + pd.to_timedelta(at[at < 364], unit="D")
-            lines += [f"c{number},{moment:%Y-%m-%d %H:%M:%S},10" for moment in moments]
-        path = write_project(toml, customers="\n".join(people), orders="\n".join(lines))
+        path = write_project(toml, **shop_tables(rng, customers))
         return stage(load_project(path))
 
     return make

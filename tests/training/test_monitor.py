@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import brentq
+from small_shop import SHOP, shop_tables
 
 from features.build import build
 from features.frames import frame
@@ -84,37 +85,13 @@ class Shop:
         return found
 
 
-TOML = """
-name = "shop"
-revenue_model = "consumption"
-data_end = 2026-01-01
-[sources.customers]
-file = "customers.csv"
-columns = { customer_id = "customer_id", occurred_at = "since" }
-[sources.orders]
-file = "orders.csv"
-[targets.churn]
-kind = "silence"
-horizon_days = 60
-active_days = 120
-min_age_days = 0
-as_of = { every = "month", start = 2025-03-01 }
-"""
-
-
 @pytest.fixture(scope="module")
 def only_shop(tmp_path_factory):
     """A year of 250 customers, each of whom orders at a pace of its own."""
     rng, folder = np.random.default_rng(7), tmp_path_factory.mktemp("shop")
-    orders = ["customer_id,occurred_at,amount"]
-    for number, days in enumerate(rng.choice([8, 20, 60, 200], 250)):
-        at = np.cumsum(rng.exponential(days, 60))
-        moments = pd.Timestamp("2025-01-01") + pd.to_timedelta(at[at < 364], unit="D")
-        orders += [f"c{number},{moment:%Y-%m-%d %H:%M:%S},10" for moment in moments]
-    people = ["customer_id,since", *(f"c{number},2025-01-01" for number in range(250))]
-    texts = {"retention.toml": TOML, "customers.csv": "\n".join(people)}
-    for name, text in (texts | {"orders.csv": "\n".join(orders)}).items():
-        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "retention.toml").write_text(SHOP, encoding="utf-8")
+    for name, text in shop_tables(rng).items():
+        (folder / f"{name}.csv").write_text(text, encoding="utf-8")
     return Shop(stage(load_project(folder)), rng)
 
 
