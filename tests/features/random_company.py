@@ -125,7 +125,8 @@ def _plans(draw: Draw) -> list[Row]:
 
 def _versions(draw: Draw, name: str) -> list[Row]:
     dated = draw.random.random() < 0.9
-    moments = {draw.moment() for _ in range(draw.random.choice((1, 1, 2, 3)))} if dated else {None}
+    drawn = [draw.moment() for _ in range(draw.random.choice((1, 1, 2, 3)))] if dated else [None]
+    moments = list(dict.fromkeys(drawn))  # each once; a set's order would differ between runs
     return [
         (
             draw.clocks(name, at)

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
 from label_oracle import churned, items_of, label, reason, steps_of
 from random_company import Row, Rows, company, frames_of
 
@@ -44,9 +42,7 @@ KEYS = {
     "subscriptions": ("subscription_id", "occurred_at"),
     "tickets": ("ticket_id", "change", "occurred_at"),
 }
-few = settings(
-    max_examples=3, deadline=None, derandomize=True, database=None, phases=[Phase.generate]
-)
+COMPANIES = [(0, 0), (2, 74), (5, 185)]  # between them each target shows each of its answers
 
 
 def project() -> Project:
@@ -120,8 +116,7 @@ def seen() -> dict[str, set[Any]]:
     return {}
 
 
-@few
-@given(seed=st.integers(0, 10_000), wait=st.integers(0, 200))
+@pytest.mark.parametrize(("seed", "wait"), COMPANIES)
 def test_labels_and_reasons_are_what_the_rows_say(
     seed: int, wait: int, tmp_path_factory: pytest.TempPathFactory, seen: dict[str, set[Any]]
 ) -> None:
@@ -144,14 +139,12 @@ def test_labels_and_reasons_are_what_the_rows_say(
 
 def test_the_companies_showed_every_answer(seen: dict[str, set[Any]]) -> None:
     """After the property: each target had events and none, and each reason came."""
-    lacking = {name for name in TARGETS if not {0, 1} <= seen[name]}
-    assert lacking <= {"trial", "use"}  # rare here, see test_outcomes.py
+    assert [name for name in TARGETS if not {0, 1} <= seen[name]] == []
     assert {"already_churned", "cancellation_scheduled", "trial_only"} <= seen["churn"]
     assert {"not_eligible", "too_new", "objection_recorded"} <= set.union(*seen.values())
 
 
-@few
-@given(seed=st.integers(0, 10_000))
+@pytest.mark.parametrize("seed", [0, 2, 5])
 def test_causes_are_what_ended_the_coverage(
     seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -181,8 +174,7 @@ def _key(table: str, row: Row) -> tuple[Any, ...] | None:
     return tuple(row[name] for name in KEYS[table]) if table in KEYS else None
 
 
-@settings(few, max_examples=2)
-@given(seed=st.integers(0, 10_000))
+@pytest.mark.parametrize("seed", [5, 8])
 def test_a_backfill_changes_nothing_before_it_was_known(
     seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
