@@ -4,16 +4,18 @@ A lever is what moves together: features that the company can act on and that sh
 table of facts, such as all that is counted from use. It is set to what this customer had before,
 or to what is usual among those of its peers whom the event is less likely to hit; of an upsell,
 more likely. Never to more than the middle four fifths of the peers have, never the wrong way, and
-facts that nobody can change stay as they are.
+facts that nobody can change stay as they are. What follows from others, such as uses per seat, is
+computed from them: figures that belong together agree.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from features.declare import Feature
+from features.declare import EVER, Feature
+from features.following import Following, Windowed
 from models.peers import Peers
 from models.portable import Floats, PortableModel
 from models.wording import Wording
@@ -29,6 +31,7 @@ class _Ask:
     """One lever moved one way."""
 
     basis: str  # own_past, peers
+    lever: tuple[int, ...]
     moves: Moves
 
 
@@ -60,6 +63,7 @@ class Counterfactuals:
         self._wording = [Wording(feature, currency) for feature in features]
         self._levers = levers(features)
         self._names = {feature.name: i for i, feature in enumerate(features)}
+        self._following = Following([*self._names])
 
     def of(self, row: Floats) -> list[dict[str, Any]]:
         """Up to `MOST` changes that would help, the greatest first; none where none is in reach.
@@ -79,20 +83,20 @@ class Counterfactuals:
         place, whole = int(places[0]), self._model.contributions(row[None, :])[:, :-1]
         sign = 1 if self._is_chance else -1
         parts = sign * (whole - self._peers.base(places))[0]  # below zero: does harm
-        asks = [
-            (lever, ask) for lever in self._levers for ask in self._asks(row, lever, place, parts)
-        ]
-        if not asks:
+        tried = self._settled(
+            row, [ask for lever in self._levers for ask in self._asks(row, lever, place, parts)]
+        )
+        if not tried:
             return []
-        rows = np.repeat(row[None, :], len(asks) + 1, axis=0)
-        for i, (_, ask) in enumerate(asks, 1):
+        rows = np.repeat(row[None, :], len(tried) + 1, axis=0)
+        for i, ask in enumerate(tried, 1):
             rows[i, list(ask.moves)] = list(ask.moves.values())
         now, *then = self._model.probability(rows).tolist()
         best: dict[tuple[int, ...], tuple[float, _Ask]] = {}
-        for (lever, ask), after in zip(asks, then, strict=True):
+        for ask, after in zip(tried, then, strict=True):
             gain = after - now if self._is_chance else now - after
-            if gain >= LEAST_CHANGE * now and gain > best.get(lever, (0.0, ask))[0]:
-                best[lever] = (gain, ask)
+            if gain >= LEAST_CHANGE * now and gain > best.get(ask.lever, (0.0, ask))[0]:
+                best[ask.lever] = (gain, ask)
         order = sorted(best.values(), key=lambda found: -found[0])[:MOST]
         return [
             self._told(row, ask, now, gain, self._lead(row, ask, place, parts))
@@ -102,41 +106,83 @@ class Counterfactuals:
     def _asks(
         self, row: Floats, lever: tuple[int, ...], place: int, parts: Floats
     ) -> Iterator[_Ask]:
-        past = self._past(row, lever)
-        if past:
-            yield _Ask("own_past", past)
-        usual = self._usual(row, lever, place, parts)
-        if usual:
-            yield _Ask("peers", usual)
+        for basis, moves in (
+            ("own_past", self._past(row, lever)),
+            ("peers", self._usual(row, lever, place, parts)),
+        ):
+            if moves:
+                yield _Ask(basis, lever, moves)
+
+    def _settled(self, row: Floats, asks: Sequence[_Ask]) -> list[_Ask]:
+        """The same with all that follows from what moves, such as uses per seat."""
+        rows = np.repeat(row[None, :], len(asks), axis=0)
+        moved = np.zeros(rows.shape, dtype=bool)
+        for i, ask in enumerate(asks):
+            rows[i, list(ask.moves)] = list(ask.moves.values())
+            moved[i, list(ask.moves)] = True
+        self._following.settle(rows, moved)
+        differs = ~np.isclose(rows, row, rtol=1e-9, atol=0, equal_nan=True)
+        return [
+            replace(ask, moves={int(at): float(rows[i, at]) for at in np.flatnonzero(differs[i])})
+            for i, ask in enumerate(asks)
+            if differs[i].any()
+        ]
 
     def _past(self, row: Floats, lever: tuple[int, ...]) -> Moves:
         """What the customer had before, where that is stated beside what it has now."""
         moves: Moves = {}
-        for _, before, now in self._pairs(lever):
-            if not np.isnan(row[[before, now]]).any() and row[before] != row[now]:
-                moves[now] = float(row[before])
-        return moves | self._ratios(row, lever, moves)
-
-    def _pairs(self, lever: tuple[int, ...]) -> Iterator[tuple[int, int, int]]:
-        """Features that compare, with the positions of what they compare: before and now."""
         for position in lever:
             pair = self._features[position].compares
-            if pair is not None and set(pair) <= set(self._names):
-                yield position, self._names[pair[0]], self._names[pair[1]]
+            if pair is None or not set(pair) <= set(self._names):
+                continue
+            before, now = (self._names[name] for name in pair)
+            if not np.isnan(row[[before, now]]).any() and row[before] != row[now]:
+                moves[now] = float(row[before])
+        moves = self._in_proportion(row, lever, moves) | moves
+        for now, value in list(moves.items()):
+            moves = self._in_step(row, lever, now, value) | moves
+        return moves
 
-    def _ratios(self, row: Floats, lever: tuple[int, ...], moves: Moves) -> Moves:
-        """What follows for now against before, where now has moved."""
-        return {
-            position: moves[now] / float(row[before])
-            for position, before, now in self._pairs(lever)
-            if now in moves and self._features[position].unit == "ratio" and row[before] > 0
-        }
+    def _in_proportion(self, row: Floats, lever: tuple[int, ...], moves: Moves) -> Moves:
+        """Sums over the same window of the same facts, such as quantities where uses move."""
+        windows = self._following.windows
+        found: Moves = {}
+        for now, value in moves.items():
+            mine = windows.get(now)
+            for position in lever:
+                other = windows.get(position)
+                if mine is None or other is None or row[now] <= 0 or position in moves:
+                    continue
+                alike = (other.table, other.days, other.reduce) == (mine.table, mine.days, "sum")
+                if alike and mine.reduce == "sum" and not np.isnan(row[position]):
+                    found[position] = float(row[position] * value / row[now])
+        return found
+
+    def _in_step(self, row: Floats, lever: tuple[int, ...], now: int, value: float) -> Moves:
+        """Other windows of a measure when one has another value, and the last time of its kind.
+
+        A longer window holds as much more; a shorter one at least its part of what is more, and at
+        most what is there.
+        """
+        windows = self._following.windows
+        moves: Moves = {}
+        if now not in windows:
+            return moves
+        mine, gain = windows[now], value - float(row[now])
+        for position in lever:
+            other, x = windows.get(position), float(row[position])
+            if other is None or position == now or np.isnan(x):
+                continue
+            if other.measure == mine.measure:
+                moves[position] = _window(x, gain, value, other, mine)
+            elif other.table == mine.table and other.reduce == "last" and mine.reduce == "days":
+                moves[position] = min(x, mine.days / value) if gain > 0 else x
+        return moves
 
     def _usual(self, row: Floats, lever: tuple[int, ...], place: int, parts: Floats) -> Moves:
         """What is usual among the peers who do better, of what is worse than that here."""
         moves: Moves = {}
-        follow = {position for position, _, _ in self._pairs(lever)}
-        for position in sorted(set(lever) - follow):
+        for position in sorted(set(lever) - self._following.positions):
             found = self._peers.better(place, position, is_chance=self._is_chance)
             if found is None:
                 continue
@@ -151,7 +197,7 @@ class Counterfactuals:
                 is_worse = way * (aim - x) > 0
             if is_worse:
                 moves[position] = aim
-        return moves | self._ratios(row, lever, moves)
+        return moves
 
     def _lead(self, row: Floats, ask: _Ask, place: int, parts: Floats) -> int:
         """The moved feature that speaks for all: does harm, and is farthest among the peers."""
@@ -190,6 +236,14 @@ class Counterfactuals:
 
 def _value(x: float) -> float | None:
     return None if np.isnan(x) else float(x)
+
+
+def _window(x: float, gain: float, value: float, other: Windowed, mine: Windowed) -> float:
+    """A window of the same measure, once another of them has `value`, which is `gain` more."""
+    if other.days != EVER and other.days < mine.days:
+        part = float(np.round(value * other.days / mine.days))
+        return max(x, part) if gain > 0 else min(x, value)
+    return x + gain if mine.reduce in ("sum", "days") else max(x, value)
 
 
 def levers(features: Sequence[Feature]) -> list[tuple[int, ...]]:

@@ -155,6 +155,41 @@ def test_use_that_fell_is_asked_back_with_its_trend(churn):
     )
 
 
+def test_the_past_agrees_with_itself():
+    """The other windows of what is asked back, and the last use, go with it."""
+    names = (
+        "active_days_7d", "active_days_28d", "active_days_prev_28d", "active_days_90d",
+        "active_days_trend_28d", "days_since_last_use", "usage_events_28d",
+        "usage_events_prev_28d", "usage_events_trend_28d", "usage_per_active_day_28d",
+        "usage_quantity_28d", "seats", "quantity_per_seat_28d",
+    )  # fmt: skip
+    features = [CATALOGUE[name] for name in names]
+    random = np.random.default_rng(3)
+    now = random.integers(0, 29, N).astype(float)
+    past = random.integers(1, 29, N).astype(float)
+    columns = [
+        np.minimum(now, 7), now, past, now + past, now / past, 28 - now, 3 * now, 3 * past,
+        now / past, np.where(now > 0, 3.0, np.nan), 60 * now, np.full(N, 10.0), 6 * now,
+    ]  # fmt: skip
+    frame = pd.DataFrame(dict(zip(names, columns, strict=True)))
+    y = (random.random(N) < 1 / (1 + np.exp(0.3 * (now - 10)))).astype(float)
+    model = LoadedModel("acme.x", 1, Fitted.fit(frame, y, features).portable)
+    fell = [0.0, 2.0, 24.0, 30.0, 2 / 24, 20.0, 6.0, 72.0, 6 / 72, 3.0, 150.0, 10.0, 15.0]
+    row = model.matrix(pd.DataFrame([fell], columns=names))[0]
+    (change,) = [found for found in model.would_change(row) if found["basis"] == "own_past"]
+    assert {moved["feature"]: moved["to"] for moved in change["features"]} == {
+        "active_days_7d": 6.0,  # a quarter of 24
+        "active_days_28d": 24.0,
+        "active_days_90d": 52.0,  # 22 more
+        "active_days_trend_28d": 1.0,
+        "days_since_last_use": pytest.approx(28 / 24),
+        "usage_events_28d": 72.0,
+        "usage_events_trend_28d": 1.0,
+        "usage_quantity_28d": 1800.0,  # as much a use as now
+        "quantity_per_seat_28d": 180.0,
+    }
+
+
 def test_a_bill_that_hardly_anybody_owes_is_to_be_paid(churn):
     change, *_ = churn.would_change(one(churn, days_past_due=12.0))
     assert change["features"] == [{"feature": "days_past_due", "from": 12.0, "to": 0.0}]
