@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -13,7 +14,7 @@ from duckdb import DuckDBPyConnection
 
 from features.checks import Finding, empty_table, needed_tables
 from features.errors import SourceError
-from features.project import Project
+from features.project import Project, Source
 from features.sources import land_source
 from features.sources_landed import Landing
 from features.sources_map import Mapped, map_source
@@ -258,10 +259,23 @@ def _stop(errors: list[str], lines: list[str]) -> None:
 
 
 def _unused(mapped: list[Mapped]) -> dict[str, tuple[str, ...]]:
-    """Columns of each file that none of its sources uses, by file."""
+    """Columns of each file that none of its sources uses, and no query names, by file."""
     unused: dict[str, tuple[str, ...]] = {}
     for one in mapped:
-        file = one.raw.source.origin
+        source = one.raw.source
+        file = source.origin if source.query is None else f"{source.origin}: query"
         others = unused.get(file, one.unused)
         unused[file] = tuple(column for column in one.unused if column in others)
+    for file, words in _asked([one.raw.source for one in mapped]).items():
+        unused[file] = tuple(column for column in unused.get(file, ()) if column not in words)
     return {file: columns for file, columns in unused.items() if columns}
+
+
+def _asked(sources: list[Source]) -> dict[str, set[str]]:
+    """The words of all queries that read a file, by file."""
+    asked: dict[str, set[str]] = {}
+    for source in sources:
+        for one in source.inputs.values():
+            if source.query is not None and one.file is not None:
+                asked.setdefault(one.file, set()).update(re.findall(r"\w+", source.query))
+    return asked

@@ -406,3 +406,17 @@ def test_the_report_adds_up_line_by_line(write_project: Write) -> None:
         ),
         "use.csv: not used: note",
     ]
+
+
+def test_a_column_that_only_a_query_of_another_table_reads_is_used(write_project: Write) -> None:
+    toml = TOML + (
+        "[sources.usage]\n"
+        'query = "SELECT customer_id, occurred_at, Weight AS quantity FROM plain"\n'
+        'inputs = { plain = "subscriptions.csv" }\n'
+    )
+    rows = GOOD["subscriptions"].splitlines()
+    lines = [rows[0] + ",Weight,Height", *(row + ",1,2" for row in rows[1:])]
+    result = check_with(write_project, toml, subscriptions="\n".join(lines) + "\n")
+    assert [line for line in remarks(result) if "not used" in line] == [
+        "subscriptions.csv: not used: Height"
+    ]
