@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from features.declare import Feature
+from features.stored import Stored
 
 
 @dataclass(frozen=True)
@@ -13,23 +14,35 @@ class Built:
     """Row-aligned frames of one build.
 
     `keys` holds `customer_id` and `as_of` (NaT for a snapshot); `features` float64 columns and
-    object columns for categories, in the order of `catalogue`; `state` the columns that
-    `features.state` lists.
+    object columns for categories, in the order of `catalogue`, on disk where the rows are many;
+    `state` the columns that `features.state` lists.
     """
 
     keys: pd.DataFrame
-    features: pd.DataFrame
+    features: pd.DataFrame | Stored
     state: pd.DataFrame
     catalogue: tuple[Feature, ...]
 
     def __len__(self) -> int:
         return len(self.keys)
 
+    @property
+    def table(self) -> pd.DataFrame:
+        """The features in memory."""
+        features = self.features
+        return features.read(np.arange(len(self))) if isinstance(features, Stored) else features
+
     def take(self, rows: np.ndarray) -> "Built":
         """The rows where a boolean mask holds, or at those positions."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        parts = (
-            p.iloc[rows].reset_index(drop=True) for p in (self.keys, self.features, self.state)
-        )
-        keys, features, state = parts
-        return Built(keys, features, state, self.catalogue)
+        keys, state = (p.iloc[rows].reset_index(drop=True) for p in (self.keys, self.state))
+        return Built(keys, some_rows(self.features, rows), state, self.catalogue)
+
+
+def some_rows(features: pd.DataFrame | Stored, rows: np.ndarray) -> pd.DataFrame | Stored:
+    """Some of the rows, numbered anew; copied only where they are in memory and not all."""
+    if isinstance(features, Stored):
+        return features.take(rows, renumber=True)
+    if len(rows) == len(features) and np.array_equal(rows, np.arange(len(rows))):
+        return features
+    return features.iloc[rows].reset_index(drop=True)

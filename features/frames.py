@@ -1,8 +1,11 @@
-"""Feature frames of all as-of dates of a target, kept as Parquet until their inputs change."""
+"""Feature frames of all as-of dates of a target, kept as Parquet until their inputs change.
+
+A frame of many rows is built and written some dates at a time, and its features stay on disk.
+"""
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -19,6 +22,7 @@ from features.project import Project, Target
 from features.snapshot import is_snapshot
 from features.staging import Staged
 from features.state_products import product_columns
+from features.stored import GROUP, Stored, plain
 
 FORMAT = 1
 _PARTS = ("keys", "features", "state")
@@ -36,15 +40,32 @@ def frame(
     """
     project = staged.project
     target = project.target(target_name)
+    place, held = _place(project, staged, target), project.training.rows_in_memory
     if is_snapshot(open_tables(staged.tables)):
-        return build(staged, pd.DataFrame(), names=target.features or None)
-    place = _place(project, staged, target)
+        built = build(staged, pd.DataFrame(), names=target.features or None)
+        if len(built) <= held:
+            return built
+        write_frame([built], place)
+        return read_frame(place, held)
     if place.exists():
-        return _read(place)
+        return read_frame(place, held)
     pairs = pairs_at(staged, target, as_of_dates(staged, target))
-    built = build(staged, pairs, names=target.features or None, progress=progress)
-    _write(built, place)
-    return built
+    parts = (
+        build(staged, some, names=target.features or None, progress=progress)
+        for some in _some_dates(pairs, held)
+    )
+    if len(pairs) <= held:
+        built = next(parts)
+        write_frame([built], place)
+        return built
+    write_frame(parts, place)
+    return read_frame(place, held)
+
+
+def _some_dates(pairs: pd.DataFrame, rows: int) -> Iterator[pd.DataFrame]:
+    """The pairs in parts of so many rows, in their order; one empty part where there are none."""
+    for start in range(0, max(len(pairs), 1), rows):
+        yield pairs.iloc[start : start + rows]
 
 
 def _place(project: Project, staged: Staged, target: Target) -> Path:
@@ -74,30 +95,52 @@ def _code() -> str:
     return digest.hexdigest()[:16]
 
 
-def _write(built: Built, place: Path) -> None:
+def write_frame(parts: Iterable[Built], place: Path) -> None:
+    """Write builds of one catalogue below each other; the file is there whole or not at all."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    parts = {part: getattr(built, part) for part in _PARTS}
-    wide = pd.concat([df.add_prefix(f"{part}.") for part, df in parts.items()], axis=1)
-    table = pa.Table.from_pandas(wide, preserve_index=False)
-    cards = json.dumps([feature.as_card() for feature in built.catalogue])
-    table = table.replace_schema_metadata(
-        {**(table.schema.metadata or {}), b"catalogue": cards.encode()}
-    )
     scratch = place.with_suffix(".part")
-    pq.write_table(table, scratch)
-    scratch.replace(place)
+    writer: pq.ParquetWriter | None = None
+    for built in parts:
+        frames = {part: getattr(built, part) for part in _PARTS}
+        wide = pd.concat([df.add_prefix(f"{part}.") for part, df in frames.items()], axis=1)
+        table = pa.Table.from_pandas(wide, preserve_index=False)
+        if writer is None:
+            schema = pa.schema([_typed(field) for field in table.schema], table.schema.metadata)
+            cards = json.dumps([feature.as_card() for feature in built.catalogue])
+            schema = schema.with_metadata({**(schema.metadata or {}), b"catalogue": cards.encode()})
+            writer = pq.ParquetWriter(scratch, schema)
+        writer.write_table(table.cast(writer.schema), row_group_size=GROUP)
+    if writer is not None:
+        writer.close()
+        scratch.replace(place)
 
 
-def _read(place: Path) -> Built:
-    table = pq.read_table(place)
-    cards = json.loads((table.schema.metadata or {})[b"catalogue"])
-    wide = table.to_pandas()
-    parts = []
+def _typed(field: pa.Field) -> pa.Field:
+    """A column without a value in the first part may have text in a later one."""
+    return field.with_type(pa.string()) if pa.types.is_null(field.type) else field
+
+
+def read_frame(place: Path, held: int) -> Built:
+    """What was written; of more rows than are `held` in memory the features stay on disk."""
+    file = pq.ParquetFile(place)
+    schema = file.schema_arrow
+    catalogue = tuple(map(Feature.from_card, json.loads(schema.metadata[b"catalogue"])))
+    of = {part: [c for c in schema.names if c.startswith(f"{part}.")] for part in _PARTS}
+    stays = file.metadata.num_rows > held
+    wide = file.read([c for part in _PARTS for c in of[part] if not (stays and part == "features")])
+    parts = {}
     for part in _PARTS:
-        columns = [c for c in wide.columns if c.startswith(f"{part}.")]
-        parts.append(wide[columns].rename(columns=lambda c: c.partition(".")[2]))
-    for item in parts:
-        for column in item.select_dtypes(["object", "str"]).columns:
-            item[column] = item[column].astype(object).where(item[column].notna(), None)
-    keys, features, state = parts
-    return Built(keys, features, state, tuple(Feature.from_card(card) for card in cards))
+        frame = wide.select([c for c in of[part] if c in wide.column_names]).to_pandas()
+        parts[part] = plain(frame.rename(columns=_own_name))
+    features = Stored(place, {_own_name(c): c for c in of["features"]}) if stays else None
+    return Built(
+        parts["keys"],
+        parts["features"] if features is None else features,
+        parts["state"],
+        catalogue,
+    )
+
+
+def _own_name(column: str) -> str:
+    """The name of a column without its part."""
+    return column.partition(".")[2]

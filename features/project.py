@@ -20,10 +20,29 @@ from pydantic import (
 
 from features.errors import ProjectError, UnknownTargetError
 from features.project_checks import check_engine, check_project, choice, settings_at
-from features.project_targets import SECTION, AsOf, Gate, Moment, Revenue, Split, Target
+from features.project_targets import (
+    SECTION,
+    AsOf,
+    Gate,
+    Moment,
+    Revenue,
+    Split,
+    Target,
+    Training,
+)
 from features.vendors import expand
 
-__all__ = ["AsOf", "Gate", "Project", "Revenue", "Source", "Split", "Target", "load_project"]
+__all__ = [
+    "AsOf",
+    "Gate",
+    "Project",
+    "Revenue",
+    "Source",
+    "Split",
+    "Target",
+    "Training",
+    "load_project",
+]
 
 RevenueModel = Literal["subscription", "membership", "freemium", "contract", "consumption"]
 
@@ -152,6 +171,7 @@ class Project(_Section):
     money: Money = Money()
     limits: Limits = Limits()
     gate: Gate = Gate()
+    training: Training = Training()
     path: Path = Field(exclude=True)
 
     @model_validator(mode="before")
@@ -250,6 +270,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "money": Money,
     "limits": Limits,
     "gate": Gate,
+    "training": Training,
 }
 
 

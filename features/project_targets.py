@@ -105,6 +105,14 @@ class Target(_Section):
         return None if self.product is None else f"has {self.product}{where}"
 
 
+class Training(_Section):
+    """How many rows teach, and how they are held; `docs/training_at_size.md`."""
+
+    rows: int = Field(10_000_000, gt=0)  # the newest dates, whole, up to so many or one date
+    rows_in_memory: int = Field(400_000, gt=0)  # a larger matrix is read from disk block by block
+    majority_share: float = Field(1.0, gt=0, le=1)  # of the commoner outcome, that trees learn from
+
+
 class Gate(_Section):
     """What a model must show to be promoted, and to be graded A (`spec`: evaluation, 6 and 7)."""
 

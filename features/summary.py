@@ -27,4 +27,4 @@ def frame_row(name: str, built: Built) -> tuple[object, ...]:
     """The size and span of a target's frame, under `FRAME_COLUMNS`."""
     moments = built.keys["as_of"].dropna()
     span = (moments.min().date(), moments.max().date()) if len(moments) else ("-", "-")
-    return name, len(built.keys), built.features.shape[1], *span
+    return name, len(built.keys), len(built.catalogue), *span

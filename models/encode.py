@@ -8,6 +8,7 @@ from pandas import DataFrame, Series
 
 from features.declare import Feature
 from features.errors import UnfitDataError, UnknownFeatureError
+from features.stored import Stored
 from models.ordered import PRIOR, Past
 from models.portable import Floats, ModelInputError, encode
 
@@ -35,12 +36,15 @@ class Encoder:
         self.max_categories = max_categories
         self.min_count = min_count
 
-    def fit(self, frame: DataFrame, catalogue: Sequence[Feature], past: Past | None = None) -> Self:
+    def fit(
+        self, frame: DataFrame | Stored, catalogue: Sequence[Feature], past: Past | None = None
+    ) -> Self:
         """Learn codes and typical values of the columns that the catalogue names.
 
         Parameters
         ----------
-        frame : DataFrame of shape (n, columns)
+        frame : DataFrame or Stored of shape (n, columns)
+            Looked at column by column.
         catalogue : sequence of Feature
         past : Past, optional
             The answers of the rows, and when each was known.
@@ -57,17 +61,18 @@ class Encoder:
         self.codes: dict[str, dict[str, float]] = {}
         self.rated: dict[str, Series] = {}  # what training rows saw
         for name in (feature.name for feature in catalogue if feature.kind == "category"):
-            frequent = self._frequent(frame[name])
+            column = frame[name]
+            frequent = self._frequent(column)
             if past is not None and len(frequent) > MANY:
-                seen = past.seen(frame[name].where(frame[name].isin(frequent) | frame[name].isna()))
+                seen = past.seen(column.where(column.isin(frequent) | column.isna()))
                 self.rated[name] = Series(seen, index=frame.index)
-                self.codes[name] = past.rates(frame[name], frequent)
+                self.codes[name] = past.rates(column, frequent)
             else:
                 self.codes[name] = {v: i for i, v in enumerate(frequent[: self.max_categories])}
         self.typical: dict[str, float | None] = {}
-        matrix = self.transform(frame)
-        for position, feature in enumerate(self.features):
-            self.typical[feature.name] = _median(matrix[:, position], feature)
+        for feature, card in zip(self.features, self.card(), strict=True):
+            values = _encoded([card], DataFrame({feature.name: frame[feature.name]}))
+            self.typical[feature.name] = _median(values[:, 0], feature)
         return self
 
     def _frequent(self, column: Series) -> list[str]:
@@ -85,10 +90,7 @@ class Encoder:
             As in `fit`.
         """
         _require(frame, self.names)
-        try:
-            return encode(self.card(), frame)
-        except ModelInputError as error:
-            raise UnfitDataError(str(error)) from None
+        return _encoded(self.card(), frame)
 
     def learned(self, frame: DataFrame) -> Floats:
         """As `transform`, but rows that were learned from (by the frame's index) as they were then.
@@ -98,8 +100,8 @@ class Encoder:
         matrix = self.transform(frame)
         for name, seen in self.rated.items():
             column = matrix[:, self.names.index(name)]
-            mine = frame.index.isin(seen.index)
-            column[mine] = seen.loc[frame.index[mine]].to_numpy()
+            place = seen.index.get_indexer(frame.index)
+            column[place >= 0] = seen.to_numpy()[place[place >= 0]]
         return matrix
 
     @property
@@ -134,7 +136,14 @@ def feature_of(card: dict[str, Any]) -> Feature:
     return Feature.from_card({key: value for key, value in card.items() if key not in learned})
 
 
-def _require(frame: DataFrame, names: Sequence[str]) -> None:
+def _encoded(cards: Sequence[dict[str, Any]], frame: DataFrame) -> Floats:
+    try:
+        return encode(cards, frame)
+    except ModelInputError as error:
+        raise UnfitDataError(str(error)) from None
+
+
+def _require(frame: DataFrame | Stored, names: Sequence[str]) -> None:
     missing = set(names) - set(frame.columns)
     if missing:
         raise UnknownFeatureError(missing, frame.columns)

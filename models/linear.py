@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from models.portable import Floats, LinearPart
+from models.streamed import Matrix, Rows, Streamed
 
 CLIP = (0.005, 0.995)  # quantiles beyond which a number says no more
+ROWS = 200_000  # more, drawn at random, say next to nothing new of a few hundred weights
 SKEWED = 1.0  # above this absolute skewness the signed log1p is tried
 
 
@@ -29,16 +31,17 @@ class _Number:
 
 
 def fit_linear(
-    X: Floats, y: NDArray[np.int64], categorical: Sequence[int] = (), *, c: float = 0.1
+    X: Matrix, y: NDArray[np.int64], categorical: Sequence[int] = (), *, c: float = 0.1
 ) -> LinearPart:
     """Fit a logistic regression on standardised numbers and one-hot categories.
 
     Numbers are clipped to their 0.5 % and 99.5 % quantiles, log-transformed where that makes them
-    less skewed, filled with the median when missing, with an indicator beside.
+    less skewed, filled with the median when missing, with an indicator beside. Of more than `ROWS`
+    rows so many are drawn.
 
     Parameters
     ----------
-    X : ndarray of shape (n, f)
+    X : ndarray or Streamed of shape (n, f)
         Encoded features; NaN is missing.
     y : ndarray of shape (n,)
         0 or 1, both present.
@@ -48,6 +51,24 @@ def fit_linear(
         Inverse strength of the squared penalty on the standardised coefficients; 0 leaves the
         intercept alone, the constant.
     """
+    if len(X) > ROWS or isinstance(X, Streamed):
+        drawn = _draw(y)
+        X, y = X.array(drawn) if isinstance(X, Streamed) else X[drawn], y[drawn]
+    return _fitted(X, y, categorical, c)
+
+
+def _draw(y: NDArray[np.int64]) -> Rows:
+    """Places of `ROWS` rows, of each outcome its share and one at least; all where they are few."""
+    if len(y) <= ROWS:
+        return np.arange(len(y))
+    draw = np.random.default_rng(0)
+    parts = [np.flatnonzero(y == value) for value in (0, 1)]
+    counts = [max(1, round(ROWS * len(part) / len(y))) for part in parts]
+    kept = [draw.choice(p, n, replace=False) for p, n in zip(parts, counts, strict=True)]
+    return np.sort(np.concatenate(kept))
+
+
+def _fitted(X: Floats, y: NDArray[np.int64], categorical: Sequence[int], c: float) -> LinearPart:
     chosen = set(range(X.shape[1]) if c == 0 else categorical)
     numbers = [n for i in range(X.shape[1]) if i not in chosen and (n := _number(X[:, i], i))]
     sizes = {i: _size(X[:, i]) for i in categorical if c > 0}

@@ -8,9 +8,11 @@ import numpy as np
 from pandas import DataFrame
 
 from features.errors import UnfitDataError
+from features.stored import Stored
 from models.bootstrap import Draws, Interval, bootstrap
 from models.bootstrap import Origin as Scored
 from models.loaded import LoadedModel
+from models.streamed import BLOCK
 from training.gate import Evidence
 from training.recipe import Setting
 from training.sample import Dataset
@@ -35,7 +37,7 @@ class Champion:
         """Whether it was fitted on nothing that an origin did not know."""
         return at is not None and self.known_until is not None and self.known_until <= at
 
-    def knows(self, frame: DataFrame) -> bool:
+    def knows(self, frame: DataFrame | Stored) -> bool:
         """Whether a frame has all its features; one of another build is refitted."""
         asked = self.model.features if self.model is not None else []
         return {feature.name for feature in asked} <= set(frame.columns)
@@ -136,12 +138,15 @@ def _with_champion(data: Dataset, trial: Trial, champion: Champion) -> Trial:
     """The trial with the champion's own predictions, where it still can make them."""
     if champion.model is None:
         return trial
-    rows: DataFrame = data.frame.iloc[trial.test_rows]
-    try:
-        matrix = champion.model.matrix(rows)
-    except UnfitDataError:  # a column of another type than it learned
-        return trial
-    found = {"champion": champion.model.probability(matrix)}
+    parts = []
+    for start in range(0, len(trial.test_rows), BLOCK):
+        rows = data.frame.iloc[trial.test_rows[start : start + BLOCK]]
+        try:
+            matrix = champion.model.matrix(rows)
+        except UnfitDataError:  # a column of another type than it learned
+            return trial
+        parts.append(champion.model.probability(matrix))
+    found = {"champion": np.concatenate(parts)}
     return replace(trial, probability=trial.probability | found)
 
 

@@ -59,7 +59,7 @@ def _beats_the_rate(
 ) -> bool:
     """Both at the level of the newest slice of `before`."""
     (model,) = fit_all(before, [(None, setting)], categorical)
-    recent = before.as_of.isin(newest(list(before.as_of))).to_numpy()
+    recent = np.flatnonzero(before.as_of.isin(newest(list(before.as_of))))
     level = fit_calibration(
         model.decision_function(before.X[recent]), before.y[recent], method="shift"
     )

@@ -37,7 +37,7 @@ def check_future(staged: Staged, data: Dataset, seed: int = 0) -> Check:
     used = data.frame.iloc[rows].reset_index(drop=True)
     names = list(used.columns)
     with tempfile.TemporaryDirectory(prefix="retention-cut-") as folder:
-        again = build(cut(staged, pairs, Path(folder)), pairs, names=names).features
+        again = build(cut(staged, pairs, Path(folder)), pairs, names=names).table
     faults, named = [], []
     for name in names:
         differs = _differs(used[name], again.get(name))

@@ -201,7 +201,7 @@ def orders_report(
     if learned is None:
         raise UnfitDataError(f"target {name!r} has no as-of date 30 days before {moment:%Y-%m-%d}")
     past = _of(orders.history(moment), now.keys["customer_id"])
-    expected = learned.expected(now.features, HORIZONS)
+    expected = learned.expected(now.table, HORIZONS)
     rows = {"customer_id": now.keys["customer_id"].to_numpy()}
     rows |= {f"expected_orders_{d}": expected[:, i].round(4) for i, d in enumerate(HORIZONS)}
     if learned.classic is not None:
@@ -248,6 +248,6 @@ def _worth(
     overall = np.nansum(spent) / max(count[~np.isnan(spent)].sum(), 1)
     each = np.where(count > 0, spent / np.maximum(count, 1), overall)
     each = np.where(np.isnan(spent), np.nan, each)
-    per_period = np.diff(learned.expected(now.features, EDGES), axis=1)
+    per_period = np.diff(learned.expected(now.table, EDGES), axis=1)
     weight = (1 + float(money.discount_rate)) ** (-np.asarray(EDGES[:-1]) / YEAR)
     return np.asarray((per_period @ weight) * each * float(money.gross_margin))

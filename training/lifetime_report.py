@@ -97,7 +97,7 @@ def lifetimes(
     if registry is not None and moment == staged.data_end:
         say("registering")
         version = register(staged.project, staged, name, panel, learned, proofs, registry)
-    curve = learned.curve(now.features)
+    curve = learned.curve(now.table)
     rows = _per_customer(staged.project, now, curve)
     head = {"target": name, "as_of": moment.isoformat(), "version": version}
     ratio = _ratio(staged.project, panel, now, moment)

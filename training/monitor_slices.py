@@ -34,7 +34,7 @@ def profile_card(fitted: Fitted, sample: Sample, log_odds: Floats, customers: Ro
         Of the back-test: scores of training rows would be too far apart.
     """
     few = sample.take(thinned(sample, ROWS))
-    found = profile(few.X, fitted.encoder.card(), few.customer, fitted.importance())
+    found = profile(few.array, fitted.encoder.card(), few.customer, fitted.importance())
     scores = column_profile(fitted.calibration.probability(log_odds))
     return found | {"scores": scores | {"customers": len(np.unique(customers))}}
 

@@ -28,7 +28,7 @@ def reason_card(fitted: Fitted, sample: Sample, setting: Setting) -> dict[str, A
     latest = sample.take(newest_rows(sample))
     latest = latest.take(thinned(latest, PEER_ROWS))
     return {
-        "peers": peers_card(fitted.portable, latest.X, latest.customer),
+        "peers": peers_card(fitted.portable, latest.array, latest.customer),
         "reasons": {"stability": stability(sample, setting, fitted.encoder)},
     }
 

@@ -60,8 +60,8 @@ def stability(sample: Sample, setting: Setting, encoder: Encoder) -> dict[str, A
 def _explained(model: PropensityModel, encoder: Encoder, peers: Sample, rows: Sample) -> Tops:
     """The groups that raise the probability of each row, greatest first; -1 beyond the last."""
     plain = Fitted(encoder, model).portable
-    card = {**plain.card, "peers": peers_card(plain, peers.X, peers.customer)}
-    effects = Explainer(PortableModel(card, model.ensemble_)).effects(rows.X)
+    card = {**plain.card, "peers": peers_card(plain, peers.array, peers.customer)}
+    effects = Explainer(PortableModel(card, model.ensemble_)).effects(rows.array)
     order = np.argsort(-effects, axis=1, kind="stable")[:, :TOP]
     return np.where(np.take_along_axis(effects, order, axis=1) > 0, order, -1)
 

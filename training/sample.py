@@ -9,16 +9,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.build import Built
+from features.built import Built, some_rows
 from features.clock import first_fact
 from features.declare import Feature
-from features.errors import UnknownFeatureError
+from features.errors import UnfitDataError, UnknownFeatureError
 from features.facts import Facts
 from features.project import Target
 from features.sensitive import sensitive_values
 from features.staging import Staged
+from features.stored import Stored
 from models.encode import Encoder
 from models.ordered import Past
+from models.streamed import Matrix, Streamed
 from training.labels import Labeller, known_after, mature
 from training.splits import holdout
 
@@ -27,7 +29,6 @@ Rows = npt.NDArray[np.int64]
 Labelled = tuple[Rows, Floats]  # rows and their labels
 CUTS = ("segment", "plan_id", "country", "currency")  # columns of the state
 LEAVING = ("churn", "silence", "inactivity")  # kinds that `Feature.monotone` speaks of
-FIT_ROWS = 400_000  # beyond that many, older rows add time and little else
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Sample:
 
     Attributes
     ----------
-    X : ndarray of shape (n, f)
+    X : ndarray or Streamed of shape (n, f)
+        Streamed where the rows are more than the project holds in memory.
     y : ndarray of shape (n,)
         1 where the event happened, else 0.
     customer : ndarray of int, shape (n,)
@@ -45,22 +47,31 @@ class Sample:
         The place of each row in the dataset, by which the leak guard knows it.
     as_of : Series of datetime, shape (n,)
         NaT on snapshots.
-    simple : DataFrame of shape (n, k)
+    simple : DataFrame or Stored of shape (n, k)
         The columns a simple rule may use.
     monotone : tuple of int, length f
         What each feature promises of this event: +1, -1, or 0 for nothing.
+    majority_share : float
+        Of the commoner outcome, that a fit learns from.
     """
 
-    X: Floats
+    X: Matrix
     y: Floats
     customer: Rows
     rows: Rows
     as_of: pd.Series
-    simple: pd.DataFrame
+    simple: pd.DataFrame | Stored
     monotone: tuple[int, ...] = ()
+    majority_share: float = 1.0
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def array(self) -> Floats:
+        """The matrix in memory; for samples of some of the rows."""
+        X = self.X
+        return X.array(np.arange(len(X))) if isinstance(X, Streamed) else X
 
     @property
     def events(self) -> int:
@@ -69,10 +80,17 @@ class Sample:
 
     def take(self, rows: Rows) -> Self:
         """Some of the rows, in that order."""
-        as_of, simple = self.as_of.iloc[rows], self.simple.iloc[rows]
+        as_of, simple = self.as_of.iloc[rows], some_rows(self.simple, rows)
         customer, places = self.customer[rows], self.rows[rows]
         return type(self)(
-            self.X[rows], self.y[rows], customer, places, as_of, simple, self.monotone
+            self.X[rows],
+            self.y[rows],
+            customer,
+            places,
+            as_of,
+            simple,
+            self.monotone,
+            self.majority_share,
         )
 
 
@@ -93,6 +111,10 @@ class Dataset:
     ----------
     data_end : datetime or None
         Exclusive end of what labels know; None for rows without time.
+    frame : DataFrame or Stored of shape (n, f)
+        Features of each row, on disk where they are many.
+    training : Training
+        How many rows teach, and how they are held.
     holdout : Holdout or None
         The fixed test of a snapshot; None where it is cross-validated, or time tests.
     chooser : callable, optional
@@ -104,6 +126,7 @@ class Dataset:
     """
 
     def __init__(self, staged: Staged, target: Target, built: Built) -> None:
+        self.training = staged.project.training
         labeller = Labeller(staged, target, built.keys, built.state)
         self.target = labeller.target
         self.rows = np.flatnonzero(labeller.eligible)
@@ -113,7 +136,9 @@ class Dataset:
         known = chosen(built.catalogue, target.features)
         self.catalogue = known if target.label else _seen_whole(known, staged, target, built)
         names = [feature.name for feature in self.catalogue]
-        self.frame = built.features.iloc[self.rows][names].reset_index(drop=True)
+        features = built.features
+        chosen_ones = features.select(names) if isinstance(features, Stored) else features[names]
+        self.frame = some_rows(chosen_ones, self.rows)
         state = built.state.iloc[self.rows].reset_index(drop=True)
         self.customer = self._groups()
         self.value = state["value_per_month"].to_numpy(dtype=np.float64)
@@ -135,6 +160,11 @@ class Dataset:
         """A number per customer, or per content of a row where duplicates are one customer."""
         if not self.target.split.group_duplicates:
             return np.asarray(pd.factorize(self.keys["customer_id"])[0], dtype=np.int64)
+        if isinstance(self.frame, Stored):
+            raise UnfitDataError(
+                f"split.group_duplicates compares rows in memory; came {len(self.frame):,}, and"
+                f" training.rows_in_memory is {self.training.rows_in_memory:,}"
+            )
         alike = self.frame.groupby([*self.frame], sort=False, dropna=False)
         return np.asarray(alike.ngroup(), dtype=np.int64)
 
@@ -185,11 +215,14 @@ class Dataset:
         return (rows[train], y[train]), (rows[test], y[test])
 
     def newest(self, rows: Rows, y: Floats, limit: int | None = None) -> tuple[Rows, Floats]:
-        """The rows of the newest dates, whole, up to `FIT_ROWS` or one date; all of a snapshot."""
-        as_of = self.keys["as_of"].iloc[rows]
-        if len(rows) <= (limit or FIT_ROWS) or self.is_snapshot:
+        """The rows of the newest dates, whole, up to a limit or one date; all of a snapshot.
+
+        The limit is `rows` of the project's `[training]` when left out.
+        """
+        as_of, limit = self.keys["as_of"].iloc[rows], limit or self.training.rows
+        if len(rows) <= limit or self.is_snapshot:
             return rows, y
-        kept = as_of.value_counts().sort_index(ascending=False).cumsum() <= (limit or FIT_ROWS)
+        kept = as_of.value_counts().sort_index(ascending=False).cumsum() <= limit
         first = min([as_of.max(), *kept.index[kept]])
         recent = (as_of >= first).to_numpy()
         return rows[recent], y[recent]
@@ -198,22 +231,33 @@ class Dataset:
         """Category codes learned from some rows, of many values by their labels `y`."""
         as_of = self.keys["as_of"].iloc[rows]
         past = None if y is None else Past(y, as_of, known_after(self.target))
-        return Encoder().fit(self.frame.iloc[rows], self.catalogue, past)
+        held = isinstance(self.frame, Stored) and len(rows) > self.training.rows_in_memory
+        frame = self.frame.take(rows) if held else self.frame.iloc[rows]
+        return Encoder().fit(frame, self.catalogue, past)
 
     def sample(self, rows: Rows, y: Floats, encoder: Encoder) -> Sample:
         """The encoded rows with their labels."""
-        frame = self.frame.iloc[rows]
-        simple = frame if self._simple is None else self._simple.iloc[rows]
         as_of = self.keys["as_of"].iloc[rows].reset_index(drop=True)
         return Sample(
-            encoder.learned(frame),
+            self._matrix(rows, encoder),
             y,
             self.customer[rows],
             rows,
             as_of,
-            simple.reset_index(drop=True),
+            some_rows(self.frame if self._simple is None else self._simple, rows),
             encoder.monotone if self.target.kind in LEAVING else (),
+            self.training.majority_share,
         )
+
+    def _matrix(self, rows: Rows, encoder: Encoder) -> Matrix:
+        """The encoded rows; encoded block by block, whenever they are read, where they are many."""
+
+        def read(some: Rows) -> Floats:
+            return encoder.learned(self.frame.iloc[some])
+
+        if len(rows) <= self.training.rows_in_memory:
+            return read(rows)
+        return Streamed(read, rows, len(encoder.features))
 
 
 def chosen(catalogue: Sequence[Feature], names: Sequence[str]) -> tuple[Feature, ...]:

@@ -104,7 +104,7 @@ def _grown(
     models = iter(fit_all(small, [(rows, s) for s in longest for rows, _ in folds], categorical))
     grown = []
     for tree in longest:
-        parts = [[*lengths(tree, next(models), small.X[test])] for _, test in folds]
+        parts = [[*lengths(tree, next(models), small.array[test])] for _, test in folds]
         same = zip(*parts, strict=True)  # one length on every fold
         grown.append([(one[0][0], np.concatenate([z for _, z in one])) for one in same])
     return grown
@@ -115,7 +115,7 @@ def _constrained(
 ) -> Found | None:
     """The setting with trees held to what the features promise; None where that changes nothing."""
     weight = setting.params["linear_weight"]
-    told = [small.X[:, position] for position, way in enumerate(small.monotone) if way]
+    told = [small.array[:, position] for position, way in enumerate(small.monotone) if way]
     if weight == 1 or all(np.isnan(column).all() or np.ptp(column) == 0 for column in told):
         return None
     held = Setting(setting.name, setting.params | {"monotone": small.monotone})

@@ -157,7 +157,7 @@ class Tuner:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         rows = hashlib.blake2b(digest_size=8)
-        for part in (self.fingerprint.encode(), sample.rows.tobytes(), sample.X.tobytes()):
+        for part in (self.fingerprint.encode(), sample.rows.tobytes(), sample.array.tobytes()):
             rows.update(part)
         study = optuna.create_study(
             storage=f"sqlite:///{self.path}",
@@ -212,7 +212,7 @@ class _Search:
             few = self.folds[first : first + WORKERS]
             models = fit_all(self.sample, [(train, longest) for train, _ in few], self.categorical)
             for model, (_, test) in zip(models, few, strict=True):
-                for setting, log_odds in lengths(longest, model, self.sample.X[test]):
+                for setting, log_odds in lengths(longest, model, self.sample.array[test]):
                     parts.setdefault(setting.name, (setting, []))[1].append(log_odds)
             best = self._best(parts)
             done = first + len(few)
