@@ -166,6 +166,7 @@ def score(staged: "Staged", as_of: datetime | None = None, csv: Path | None = No
         if csv:
             write_csv(store, project.name, csv)
     print_table(SUMMARY_COLUMNS, map(summary_row, done.targets))
+    tell(*(one.remark for one in done.targets if one.remark))
 
 
 def lifetime(

@@ -1,17 +1,21 @@
 """What a customer is still worth: lifetime value from a curve, beside the ratio formula."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pandas import DataFrame
+from pandas import DataFrame, concat
 
 from models.curve import CAP_MONTHS, MONTH, PERIODS, Curve
 from models.loaded import LoadedModel
 from models.periods import Terms, hazards
-from models.portable import Floats
+from models.portable import Ensemble, Floats, LinearPart, PortableModel
 
+NAME = "lifetime"  # of the registered hazard, after the project's
+HAZARD = "hazard"  # what its card says it asks
+ROWS = 100_000  # whose curves are made at once
 NO_CHURN = "no_churn_observed"
 
 
@@ -87,6 +91,13 @@ def ratio_cltv(arpa: float | None, churn: float | None, margin: float = 1.0) -> 
     return Ratio(arpa, churn, margin, arpa * margin / churn, None)
 
 
+def lacking(model: LoadedModel, columns: Iterable[str]) -> list[str]:
+    """What a registered hazard asks of a build that has these columns and does not find, sorted."""
+    names = [feature.name for feature in model.features]
+    added = [feature.name for feature in Terms.of(names).features]
+    return sorted({*names} - {*added} - {*columns})
+
+
 def registered_curve(model: LoadedModel, frame: DataFrame) -> Curve:
     """Curves of a feature frame by a registered hazard (`<project>.lifetime`).
 
@@ -102,8 +113,42 @@ def registered_curve(model: LoadedModel, frame: DataFrame) -> Curve:
     terms = Terms.of([feature.name for feature in model.features])
     added = [feature.name for feature in terms.features]
     X = model.matrix(frame.assign(**dict.fromkeys(added, 0.0)))[:, : -len(added)]
-    hazard = hazards(model.probability, X, int(model.card["known_periods"]), terms)
+    of = _probability(model.portable, X)
+    hazard = hazards(of, X, int(model.card["known_periods"]), terms)
     return Curve(hazard, {"any": np.ones((len(X), PERIODS))})
+
+
+def _probability(model: PortableModel, X: Floats) -> Callable[[Floats], Floats]:
+    """`model.probability` of X with the columns of a period; the linear terms of X are summed once.
+
+    They cost as much as the trees, and would else be computed anew for every period.
+    """
+    ensemble, width = model.ensemble, X.shape[1]
+    if ensemble.linear is None:
+        return model.probability
+    still, moving = _split(ensemble.linear, width)
+    base = still.terms(X).sum(axis=1) + ensemble.linear.intercept
+    trees, weight = Ensemble(ensemble.boosters, None, 0.0), ensemble.weight
+
+    def probability(Z: Floats) -> Floats:
+        linear = base + moving.terms(Z[:, width:]).sum(axis=1)
+        return model.calibrated((1 - weight) * trees.log_odds(Z) + weight * linear)
+
+    return probability
+
+
+def _split(linear: LinearPart, width: int) -> tuple[LinearPart, LinearPart]:
+    """The terms of the first `width` columns, and of those behind them; without the intercept."""
+    numbers = linear.spec["numbers"]
+    index = np.asarray(numbers["index"], dtype=np.intp)
+
+    def part(places: Any, shift: int, categories: list[Any]) -> LinearPart:
+        chosen = {key: np.asarray(values)[places] for key, values in numbers.items()}
+        chosen["index"] = chosen["index"] - shift
+        return LinearPart({"intercept": 0.0, "numbers": chosen, "categories": categories})
+
+    still = part(index < width, 0, linear.spec["categories"])
+    return still, part(index >= width, width, [])  # what a period adds are numbers
 
 
 def remaining(model: LoadedModel, frame: DataFrame, value: ArrayLike, money: Any) -> DataFrame:
@@ -112,15 +157,31 @@ def remaining(model: LoadedModel, frame: DataFrame, value: ArrayLike, money: Any
     Parameters
     ----------
     frame : DataFrame of shape (n, columns)
-        At least the model's features.
+        At least the model's features; n > 0.
     value : array-like of shape (n,)
         Per month.
     money : Money
         The project's: `gross_margin`, `discount_rate`.
+
+    Returns
+    -------
+    DataFrame of shape (n, 2)
+        `expected_remaining_months` and, in the unit of `value`, `predicted_cltv`.
+
+    Raises
+    ------
+    UnknownFeatureError, UnfitDataError
+        As `LoadedModel.matrix`.
     """
-    curve = registered_curve(model, frame)
+    value = np.asarray(value, dtype=np.float64)
     margin, discount = float(money.gross_margin), float(money.discount_rate)
-    worth = predicted_cltv(curve, value, margin=margin, discount_rate=discount)
-    months = curve.remaining_months()
-    columns = {"expected_remaining_months": months, "predicted_cltv": worth}
-    return DataFrame(columns, index=frame.index)
+    parts = []
+    for start in range(0, len(frame), ROWS):
+        rows = frame.iloc[start : start + ROWS]
+        curve = registered_curve(model, rows)
+        paid = value[start : start + ROWS]
+        worth = predicted_cltv(curve, paid, margin=margin, discount_rate=discount)
+        months = curve.remaining_months()
+        columns = {"expected_remaining_months": months, "predicted_cltv": worth}
+        parts.append(DataFrame(columns, index=rows.index))
+    return concat(parts)

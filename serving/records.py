@@ -34,7 +34,12 @@ class Run:
     usage_to: datetime | None
     counts: dict[
         str, Any
-    ]  # {"customers": n, "targets": {target: {"scored": n, "not_scored": {reason: n}}}}
+    ]  # {"customers": n, "targets": {target: {"scored": n, "not_scored": {reason: n}, ...}}}
+
+    def lifetime_model(self, target: str) -> dict[str, Any] | None:
+        """Version, grade and moment of training of what told a target's remaining lifetimes."""
+        counted: dict[str, Any] = self.counts.get("targets", {}).get(target, {})
+        return counted.get("lifetime")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +99,8 @@ class Score:
     contact: bool | None  # None: the project names no terms, or nothing is known of the value
     contact_profit: Decimal | None
     involuntary: float | None  # the part of the probability that payments cause
-    remaining_months: float | None
-    lifetime_value: Decimal | None
+    remaining_months: float | None  # expected, of 120 at most
+    lifetime_value: Decimal | None  # what is expected to be left of those months' payments
 
 
 @dataclass(frozen=True, slots=True)

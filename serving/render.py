@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from models.lifetime import NAME
 from models.value import cents
 from serving.records import Run, Score, TargetModel
 
@@ -106,6 +107,13 @@ def _figures(score: Score, run: Run, model: TargetModel, probability: float) -> 
     if score.involuntary is not None:
         voluntary = probability - score.involuntary
         figures["causes"] = {"voluntary": voluntary, "involuntary": score.involuntary}
+    told = run.lifetime_model(score.target)
+    if told is not None and score.remaining_months is not None:
+        figures["lifetime"] = {
+            "expected_remaining_months": round(score.remaining_months, 2),
+            "predicted_cltv": money(score.lifetime_value, customer.currency),
+            "model": {"name": NAME} | told | {"version": str(told["version"])},
+        }
     figures["change"] = _change(score, probability)
     return figures
 

@@ -33,11 +33,16 @@ class RunSummary:
     targets: tuple[TargetSummary, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """The counts that the run keeps: customers, and per target scored and not scored."""
+        """What the run keeps: customers, and of each target the counts and the lifetime model."""
         return {
             "customers": self.customers,
             "targets": {
-                one.target: {"scored": one.scored, "not_scored": one.not_scored, "bands": one.bands}
+                one.target: {
+                    "scored": one.scored,
+                    "not_scored": one.not_scored,
+                    "bands": one.bands,
+                    "lifetime": one.lifetime,
+                }
                 for one in self.targets
             },
         }

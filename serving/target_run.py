@@ -28,6 +28,7 @@ from serving.entries import (
     scored_entries,
 )
 from serving.gains import median_increase
+from serving.lifetimes import Lifetimes
 from serving.records import ExpectedKind, TargetModel
 from serving.writer import RunWriter
 
@@ -52,6 +53,8 @@ class TargetSummary:
     not_scored: dict[str, int]  # by reason
     bands: dict[str, int]
     expected: float | None  # sum over the list; None without amounts
+    lifetime: dict[str, Any] | None = None  # the version that told remaining lifetimes
+    remark: str | None = None  # what was left out, and why
 
 
 class TargetRun:
@@ -74,6 +77,7 @@ class TargetRun:
         self._model: LoadedModel | None = registry.champion(self._model_name)
         self._folds = self._out_of_fold()
         self._increase = self._median_increase()
+        self._lifetimes = Lifetimes.of(project, name, registry)
         self._not_scored: dict[str, str] = {}
         self._parts: list[Scored] = []
 
@@ -116,14 +120,16 @@ class TargetRun:
         self._not_scored |= dict(zip(ids[~rows], reasons[~rows], strict=True))
         if self._model is None or not rows.any():
             return
-        matrix = self._model.matrix(built.features[rows])
+        features = built.features[rows]
+        matrix = self._model.matrix(features)
         who = ids[rows].tolist()
         writer.add_rows(self.name, who, matrix)
         probability, out_of_fold = self._score(self._model, who, matrix)
         scored = self._valued(who, probability, out_of_fold, built.state[rows])
         causes = self._model.causes(matrix, probability)
         failing = None if causes is None else causes["involuntary"]
-        self._parts.append(replace(scored, involuntary=failing))
+        scored = replace(scored, involuntary=failing)
+        self._parts.append(self._lifetimes.add(scored, features))
 
     def _score(self, model: LoadedModel, who: list[str], matrix: Floats) -> tuple[Floats, Flags]:
         """Probabilities: by the model, or by a fold's for a customer it learned from."""
@@ -201,6 +207,8 @@ class TargetRun:
             not_scored=dict(Counter(self._not_scored.values()).most_common()),
             bands=dict(bands),
             expected=float(known.sum()) if len(known) else None,
+            lifetime=self._lifetimes.record(),
+            remark=self._lifetimes.remark,
         )
 
     def _out_of_fold(self) -> dict[str, float]:

@@ -125,6 +125,16 @@ class ModelRef(View):
     trained_at: datetime | None
 
 
+class Lifetime(View):
+    """How long the customer is expected to stay, and what that is worth."""
+
+    expected_remaining_months: float = Field(description="of 120 at most")
+    predicted_cltv: Money | None = Field(
+        description="MRR x gross margin over those months, discounted as the project says"
+    )
+    model: ModelRef
+
+
 SCORE_EXAMPLE: dict[str, Any] = {
     "customer_id": "c_1042",
     "external_ids": {"salesforce": "0018d"},
@@ -189,6 +199,9 @@ class Score(View):
         None, description="absent where the project names no contact cost and success rate"
     )
     causes: Causes | None = Field(None, description="absent where the model tells no cause")
+    lifetime: Lifetime | None = Field(
+        None, description="absent where no model of lifetimes was promoted"
+    )
     change: Change | None
     reasons: list[Reason] | None = None
     features: dict[str, float | str | None] | None = None

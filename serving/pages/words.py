@@ -97,6 +97,13 @@ def days_until(value: datetime | None, now: datetime | None) -> str:
     return f"in {days:,} {unit}" if days > 0 else f"{-days:,} {unit} overdue"
 
 
+def months(number: float) -> str:
+    """A time in months, in years from five on: `3.4 months`, `31 months`, `6.5 years`."""
+    if number >= 60:
+        return f"{number / 12:.1f} years"
+    return f"{number:.0f} months" if number >= 9.95 else f"{number:.1f} months"
+
+
 def points(delta: float) -> str:
     """A change of a probability in percentage points."""
     rounded = round(abs(delta) * 100)

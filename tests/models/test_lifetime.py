@@ -7,11 +7,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from features.declare import Feature
 from features.errors import UnfitDataError
+from features.project import Money
+from models import lifetime
 from models.bgnbd import BgNbd
 from models.curve import EDGES, PERIODS, Curve
-from models.lifetime import discounted_months, predicted_cltv, ratio_cltv
+from models.fitted import Fitted
+from models.lifetime import (
+    discounted_months,
+    lacking,
+    predicted_cltv,
+    ratio_cltv,
+    registered_curve,
+    remaining,
+)
+from models.loaded import LoadedModel
 from models.orders import OrderRates
+from models.periods import Terms
 
 CUSTOMERS = 2_357
 
@@ -55,6 +68,64 @@ class TestLifetimeValue:
         found = ratio_cltv(arpa, churn)
         assert found.cltv is None
         assert found.reason == (reason or "no_customers")
+
+
+class TestRegisteredCurve:
+    """The curve of a hazard in the portable format."""
+
+    @pytest.fixture(params=[0.0, 0.25, 1.0], ids=["trees", "blend", "logistic"])
+    def model(self, request, rng):
+        days = {"days_to_renewal": rng.integers(-20, 360, 900) * 1.0}
+        days["interval_months"] = rng.choice([1.0, 12.0], 900)
+        frame = pd.DataFrame(days | {"plan": rng.choice(["a", "b"], 900)})
+        terms = Terms.of([*frame])
+        names = [Feature(name, "billing", "days", name, name) for name in days]
+        names.append(Feature("plan", "profile", "", "plan", "plan", kind="category"))
+        added = {one.name: rng.uniform(-30, 365, 900) for one in terms.features}
+        odds = -3 + added[terms.features[0].name] / 200 + (frame["plan"] == "a")
+        y = (rng.random(900) < 1 / (1 + np.exp(-odds))).astype(int)
+        settings = {"n_estimators": 15, "linear_weight": request.param}
+        whole = frame.assign(**added)
+        fitted = Fitted.fit(whole, y, [*names, *terms.features], settings)
+        loaded = LoadedModel("acme.lifetime", 1, fitted.portable)
+        loaded.card["known_periods"] = 10
+        return loaded, frame
+
+    def test_it_is_the_product_of_what_the_model_says_of_each_period(self, model):
+        loaded, frame = model
+        curve, one = registered_curve(loaded, frame), frame.iloc[[7]]
+        ahead, term = one["days_to_renewal"].item(), one["interval_months"].item() * 365 / 12
+        stays = 1.0
+        for period, start in enumerate(EDGES[:-1]):
+            after = ahead - start
+            asked = one.assign(
+                period_start_days=float(EDGES[min(period, 9)]),
+                renewal_after_period_start_days=after if after >= 0 else after % term,
+            )
+            stays *= 1 - loaded.probability(loaded.matrix(asked))[0]
+            found = curve.survival([EDGES[period + 1]])[7, 0]
+            assert found == pytest.approx(stays, rel=1e-9)
+        assert 0.001 < stays < 0.9
+
+    def test_many_rows_are_taken_in_parts(self, model, monkeypatch):
+        loaded, frame = model
+        money = Money(gross_margin=0.8, discount_rate=0.1)
+        value = np.arange(900.0)
+        whole = remaining(loaded, frame, value, money)
+        monkeypatch.setattr(lifetime, "ROWS", 400)
+        assert remaining(loaded, frame, value, money).equals(whole)
+        curve = registered_curve(loaded, frame)
+        assert whole["expected_remaining_months"].to_numpy() == pytest.approx(
+            curve.remaining_months()
+        )
+        assert whole["predicted_cltv"].to_numpy() == pytest.approx(
+            predicted_cltv(curve, value, margin=0.8, discount_rate=0.1)
+        )
+
+    def test_what_a_build_lacks_is_told(self, model):
+        loaded, frame = model
+        assert lacking(loaded, frame) == []
+        assert lacking(loaded, frame.drop(columns="plan")) == ["plan"]
 
 
 @dataclass(frozen=True)

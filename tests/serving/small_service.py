@@ -192,8 +192,8 @@ def _scored(target, i, probabilities, before, expected, rank) -> dict:
         "contact": True if i == 2 else None,
         "contact_profit_micro": 29_600_000 if i == 2 else None,
         "involuntary": probabilities[i] / 4 if target == "churn" and i == 2 else None,
-        "remaining_months": None,
-        "lifetime_value_micro": None,
+        "remaining_months": 31.2567 if target == "churn" and i == 2 else None,
+        "lifetime_value_micro": 2_871_504_999 if target == "churn" and i == 2 else None,
     }
 
 
@@ -258,6 +258,8 @@ def _without_model(i: int) -> dict:
 def _counts(versions: dict[str, int]) -> dict[str, Any]:
     scored = {"scored": CUSTOMERS - 3, "not_scored": {"already_churned": 3}}
     targets = dict.fromkeys(versions, scored)
+    told = {"version": 4, "grade": "B", "trained_at": "2026-11-02T03:10:00Z"}
+    targets["churn"] = scored | {"lifetime": told}
     targets["conversion"] = {"scored": 0, "not_scored": {"no_model": CUSTOMERS}}
     return {"customers": CUSTOMERS, "targets": targets}
 

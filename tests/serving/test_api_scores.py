@@ -60,6 +60,24 @@ class TestOneScore:
         schema_of(client, "Score").validate(score)
         assert "causes" not in client.get("/v1/customers/c_003/scores/churn").json()
 
+    def test_it_says_how_long_the_customer_is_expected_to_stay_where_a_model_tells(self, client):
+        score = client.get("/v1/customers/c_002/scores/churn").json()
+        assert score["lifetime"] == {
+            "expected_remaining_months": 31.26,
+            "predicted_cltv": {"amount": "2871.50", "currency": "USD"},
+            "model": {
+                "name": "lifetime",
+                "version": "4",
+                "grade": "B",
+                "trained_at": "2026-11-02T03:10:00Z",
+            },
+        }
+        schema_of(client, "Score").validate(score)
+        assert "lifetime" not in client.get("/v1/customers/c_003/scores/churn").json()
+        assert "lifetime" not in client.get("/v1/customers/c_002/scores/upsell").json()
+        listed = client.get("/v1/scores?target=churn&limit=500").json()["scores"]
+        assert next(one for one in listed if "lifetime" in one)["lifetime"] == score["lifetime"]
+
     def test_it_is_what_the_registered_model_says(self, client):
         fitted = fit()
         published = fitted.probability(frame(60, seed=9))

@@ -144,6 +144,13 @@ class TestCustomer:
         assert "What raises the risk" in html
         assert "What speaks for it" in page(client, "/customers/c_001?target=upsell")
 
+    def test_how_long_it_is_expected_to_stay_is_there_where_a_model_tells(self, client):
+        html = page(client, "/customers/c_002")
+        shown = html[html.index("Expected to stay") : html.index("Higher than")]
+        assert "31 months" in shown
+        assert "<dt>Lifetime value to come</dt><dd>$2,872</dd>" in shown
+        assert "Expected to stay" not in page(client, "/customers/c_003")
+
     def test_reasons_stand_under_what_they_do(self, client):
         html = page(client, "/customers/c_001")
         raises, lowers = html.index("Active days fell"), html.index("A customer for 4 years")
@@ -208,6 +215,13 @@ class TestWords:
     def test_percent_never_claims_certainty(self):
         said = [words.percent(p) for p in (0.0001, 0.35, 0.9999)]
         assert said == ["<1\u00a0%", "35\u00a0%", ">99\u00a0%"]
+
+    @pytest.mark.parametrize(
+        ("number", "said"),
+        [(0.44, "0.4 months"), (9.96, "10 months"), (41.8, "42 months"), (78, "6.5 years")],
+    )
+    def test_months(self, number, said):
+        assert words.months(number) == said
 
     @pytest.mark.parametrize(
         ("amount", "said"),
