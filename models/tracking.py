@@ -12,18 +12,21 @@ __all__ = ["fault", "few_tries", "quiet", "shown"]
 
 FIRST_TRIES = 3  # where MLflow would try for minutes (a server) or for an hour (a database)
 FIRST_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "15"}
-NO_BARS = {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
+SILENT = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # it does so with a server only
+}
 
 
 @contextmanager
 def quiet(level: int = logging.WARNING) -> Iterator[None]:
-    """MLflow's chatter held back: no progress bars, and of messages only warnings or worse."""
+    """MLflow's chatter held back: no bars, no addresses, and of messages only warnings or worse."""
     loggers = [logging.getLogger(name) for name in ("mlflow", "alembic", "urllib3")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(level)
     try:
-        with _unless_set(NO_BARS):
+        with _unless_set(SILENT):
             yield
     finally:
         for logger, kept in zip(loggers, levels, strict=True):
