@@ -8,7 +8,7 @@ from typing import Any
 
 from models.card_limits import limits, missing_tables
 from models.card_render import Picture, Points, Section, Table, html, markdown
-from models.card_words import day, estimate, number, purpose, share
+from models.card_words import day, estimate, lift_words, number, purpose, share
 from models.charts import Chart, svg
 
 Json = Mapping[str, Any]
@@ -189,6 +189,9 @@ def _metrics(report: Json) -> Iterator[Any]:
         ("metric", *(NAMES[name] for name in models)),
         [(METRICS[key], *(estimate(one.get(key)) for one in models.values())) for key in shown],
     )
+    said = lift_words(report["model"].get("auc"))
+    if said:
+        yield f"How well it puts customers in order: {said}."
     yield "At each origin:"
     columns = ("origin", "model", "rows", "rate", "log loss", "ROC AUC", "lift in the top 10 %")
     yield Table(

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from models.metrics import lift_quality
+
 Json = Mapping[str, Any]
+_INTERVAL = ("value", "low", "high")
 HAPPENS = {
     "churn": "that a paying customer's coverage ends and does not resume within the grace period",
     "silence": "that a customer who bought before buys nothing",
@@ -43,6 +46,14 @@ def estimate(metric: Json | None) -> str:
     if metric.get("low") is None:
         return _short(metric["value"])
     return f"{_short(metric['value'])} ({_short(metric['low'])} to {_short(metric['high'])})"
+
+
+def lift_words(auc: Json | None) -> str | None:
+    """Such as `lift quality (2 AUC - 1) 0.43 (0.39 to 0.47): good`; None where AUC is undefined."""
+    if auc is None or auc["value"] is None:
+        return None
+    doubled = {key: auc[key] if auc[key] is None else 2 * auc[key] - 1 for key in _INTERVAL}
+    return f"lift quality (2 AUC - 1) {estimate(doubled)}: {lift_quality(auc['value'])}"
 
 
 def _short(value: float) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pandas import DataFrame
 
+from models.card_words import lift_words
 from training.backtest_lists import LEAD_DAYS
 from training.report import Json
 
@@ -76,6 +77,9 @@ def sentences(target: str, report: Mapping[str, Any]) -> Iterator[str]:
     model = report["model"]
     if model is None:
         return
+    ordered = lift_words(model.get("auc"))
+    if ordered:
+        yield f"{target}: {ordered}"
     found = [(days, model[f"lead_time_recall_{days}d"]) for days in LEAD_DAYS]
     known = [f"{_share(one)} {days} days before the end" for days, one in found if _known(one)]
     if known:

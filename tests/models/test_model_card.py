@@ -216,6 +216,7 @@ HELD = (
     "Active days of the last 28 days against the 28 before",  # a meaning
     "0.4121 (0.3990 to 0.4262)",
     "0.5555",  # the constant's
+    "lift quality (2 AUC - 1) 0.4624 (0.4002 to 0.5246): good",
     "- (no events)",
     "1.0312 (0.9012 to 1.1612)",
     "4.2 %",  # observed in a bin

@@ -109,6 +109,7 @@ def test_sentences_tell_what_lists_were_worth():
     estimate = {"value": 0.5, "low": 0.4, "high": 0.6}
     unknown = {"value": None, "low": None, "high": None, "reason": "too short"}
     model = {
+        "auc": {"value": 0.65, "low": 0.6, "high": 0.7},
         "lead_time_recall_30d": estimate,
         "lead_time_recall_60d": estimate | {"low": None, "high": None},
         "lead_time_recall_90d": unknown,
@@ -123,6 +124,7 @@ def test_sentences_tell_what_lists_were_worth():
     )
     assert list(sentences("churn", report)) == [
         "churn: grade B: good",
+        "churn: lift quality (2 AUC - 1) 0.3000 (0.2000 to 0.4000): fair",
         lost,
         "churn: contacts of a run earn 1,034.50, 1,200.00 were expected",
         "churn: two lists in a row share 50% (40% to 60%) of their top",
