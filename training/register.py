@@ -35,6 +35,7 @@ from training.recipe import Setting, fit_all, inner_folds, thinned
 from training.report import Report
 from training.sample import Dataset, Floats, Labelled, Rows, Sample
 from training.sequential import newest_level
+from training.size_card import learned_from
 from training.splits import customer_folds
 
 LEVEL_ROWS = 100_000  # the newest level is read from whole customers up to so many rows
@@ -163,6 +164,7 @@ def _card(
     cause = cause_card(data, found.trials, whole.rows, whole.y, whole.fitted.encoder)
     extra |= {} if cause is None else {"cause": cause}
     extra |= {"rows": len(whole.y), "rate": float(whole.y.mean()), "tables": staged.rows}
+    extra |= {"learned_from": learned_from(data, whole.rows)}
     newest = found.trials[-1]
     extra |= {"bins": calibration_bins(newest.y, newest.probability[found.best])}
     extra |= {"importance": whole.fitted.importance()}

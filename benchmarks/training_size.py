@@ -1,0 +1,391 @@
+"""Training of many rows, as `retention train` does it: peak memory, seconds and quality.
+
+    python benchmarks/training_size.py [--rows 1000000 10000000] [--remedies 1000000]
+
+Made-up customers are written as the build writes its frames, part by part (not timed). A process
+of its own then learns one origin of the back-test with a fixed setting, as `training.trial` does
+(encoding, the model, its calibration, the baselines, predictions for the next date), and tells the
+peak of its resident memory. The remedies are the same with other settings of `[training]`, and
+LightGBM's own distributed learning in two processes on this machine.
+"""
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+import pandas as pd
+
+from features.built import Built
+from features.declare import Feature
+from features.frames import read_frame, write_frame
+from features.project import load_project
+from features.staging import stage
+from models.metrics import auc, calibration_slope, log_loss
+from models.portable import Ensemble, sigmoid
+from training.recipe import Setting
+from training.sample import Dataset
+from training.splits import origins
+from training.trial import run_origin
+
+HERE = Path(__file__).parent
+NUMBERS, KINDS = 95, 5
+SLICES = 25  # dates that train; one more tests
+PART = 200_000  # rows made up at once
+HELD = 2_000_000  # rows of the run in memory, at most
+MIB = 1024
+PROJECT = """
+name = "size"
+revenue_model = "subscription"
+[sources.snapshots]
+file = "snapshots.csv"
+attributes = ["n_0"]
+[targets.churn]
+kind = "churn"
+label = "left"
+positive = "yes"
+horizon_days = 30
+grace_days = 0
+[training]
+"""
+TREES: dict[str, Any] = {
+    "num_leaves": 16,
+    "learning_rate": 0.1,
+    "min_child_samples": 50,
+    "subsample": 1.0,
+    "colsample_bytree": 1.0,
+    "reg_lambda": 1.0,
+}
+
+
+def catalogue() -> tuple[Feature, ...]:
+    """A hundred features, five of them categories, one of those of many values."""
+    numbers = [
+        Feature(f"n_{i}", "usage", "events", f"Number {i}.", f"n_{i}") for i in range(NUMBERS)
+    ]
+    kinds = [
+        Feature(f"k_{i}", "profile", "kind", f"Kind {i}.", f"k_{i}", kind="category")
+        for i in range(KINDS)
+    ]
+    return (*numbers, *kinds)
+
+
+def parts(customers: int) -> Iterator[Built]:
+    """Every customer at every date; what drives leaving wanders a little from date to date."""
+    random = np.random.default_rng(0)
+    weights = np.zeros(NUMBERS)
+    weights[:12] = 0.5 * random.normal(size=12)
+    kinds = [np.array([f"{i}-{j}" for j in range(300 if i == 0 else 6)]) for i in range(KINDS)]
+    effects = [0.4 * random.normal(size=len(names)) for names in kinds]
+    for date in pd.date_range("2024-01-01", periods=SLICES + 1, freq="30D"):
+        weights[:12] += 0.04 * random.normal(size=12)
+        for start in range(0, customers, PART):
+            who = np.arange(start, min(start + PART, customers))
+            yield part(who, date, weights, kinds, effects)
+
+
+def part(
+    who: np.ndarray,
+    date: pd.Timestamp,
+    weights: np.ndarray,
+    kinds: list[np.ndarray],
+    effects: list[np.ndarray],
+) -> Built:
+    """Some customers at a date: half of what a number says is the customer's own and stays."""
+    own = np.random.default_rng([1, int(who[0])])
+    now = np.random.default_rng([2, int(who[0]), int(date.value // 10**9)])
+    numbers = np.sqrt(0.5) * (
+        own.standard_normal((NUMBERS, len(who))) + now.standard_normal((NUMBERS, len(who)))
+    )
+    codes = [own.integers(0, len(names), len(who)) for names in kinds]
+    odds = -3.2 + weights @ numbers + 0.5 * numbers[0] * numbers[1] - 0.4 * (numbers[2] > 1)
+    odds += sum(effect[code] for effect, code in zip(effects, codes, strict=True))
+    left = now.random(len(who)) < sigmoid(odds)
+    numbers[::10][now.random((NUMBERS // 10 + 1, len(who))) < 0.1] = np.nan
+    columns = {f"n_{i}": values for i, values in enumerate(numbers)}
+    columns |= {
+        f"k_{i}": names[code].astype(object)
+        for i, (names, code) in enumerate(zip(kinds, codes, strict=True))
+    }
+    ids = np.char.add("c", who.astype(str)).astype(object)
+    keys = pd.DataFrame({"customer_id": ids, "as_of": date.as_unit("us")})
+    return Built(keys, pd.DataFrame(columns), state_of(left), catalogue())
+
+
+def state_of(left: np.ndarray) -> pd.DataFrame:
+    """The label, and the columns that a state has, as wide as those of a real one."""
+    moments = ("first_seen_at", "last_fact_at", "first_paid_at", "last_order_at")
+    moments += ("last_activity_at", "coverage_started_at", "renewal_at")
+    state = pd.DataFrame({m: pd.Timestamp("2023-01-01") for m in moments}, index=range(len(left)))
+    state[["mrr", "value_per_month"]] = 10.0
+    flags = ["covered", "ever_covered", "ever_subscribed", "trialing", "paused", "end_announced"]
+    state[[*flags, "objected"]] = False
+    for text in ("plan_id", "segment", "owner_id", "name", "country", "currency", "external_ids"):
+        state[text] = "one"
+    state["left"] = np.where(left, "yes", "no")
+    return state
+
+
+def dataset(folder: Path, settings: dict[str, Any]) -> Dataset:
+    """The rows of a written frame under some settings of `[training]`."""
+    with tempfile.TemporaryDirectory() as place:
+        home = Path(place)
+        lines = [f"{key} = {value}" for key, value in settings.items()]
+        (home / "retention.toml").write_text(PROJECT + "\n".join(lines) + "\n")
+        (home / "snapshots.csv").write_text("customer_id,n_0,left\nc1,0,yes\nc2,1,no\n")
+        staged = stage(load_project(home))
+        held = staged.project.training.rows_in_memory
+        built = read_frame(folder / "frame.parquet", held)
+        return Dataset(staged, staged.project.target("churn"), built)
+
+
+def learn(folder: Path, trees: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """One origin as the back-test runs it; what it cost and how good it is."""
+    start = time.perf_counter()
+    data = dataset(folder, settings)
+    dates = sorted(data.keys["as_of"].unique())
+    origin = origins(data.target, dates, data.data_end)[-1]
+    read = time.perf_counter() - start
+    setting = Setting(f"{trees} trees", TREES | {"n_estimators": trees})
+    trial = run_origin(data, origin, data.data_end, setting=setting)
+    found = measures(trial.y, trial.probability["model"], sigmoid(trial.log_odds["model"]))
+    return {
+        "trained": len(trial.train_rows),
+        "tested": len(trial.y),
+        "read": read,
+        "seconds": time.perf_counter() - start,
+        "peak": peak(),
+        **found,
+    }
+
+
+def measures(y: np.ndarray, p: np.ndarray, raw: np.ndarray) -> dict[str, Any]:
+    """Of calibrated probabilities, and the level and slope of those before calibration."""
+    return {
+        "auc": auc(y, p),
+        "log_loss": log_loss(y, p),
+        "slope": calibration_slope(y, p),
+        "raw_slope": calibration_slope(y, raw),
+        "raw_ratio": float(raw.mean() / y.mean()),
+        "raw_log_loss": log_loss(y, raw),
+    }
+
+
+def peak() -> float:
+    """The most resident memory that this process has had, in GiB."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / MIB**2
+
+
+def machine(folder: Path, trees: int, number: int, ports: list[int]) -> dict[str, Any]:
+    """One of several machines: half of the customers, bins and histograms shared."""
+    data = dataset(folder, {})
+    dates = sorted(data.keys["as_of"].unique())
+    origin = origins(data.target, dates, data.data_end)[-1]
+    rows, y = data.labelled(origin.train, origin.at)
+    encoder = data.encoder(rows, y)
+    start = time.perf_counter()
+    mine = data.customer[rows] % len(ports) == number
+    sample = data.sample(rows[mine], y[mine], encoder)
+    train = lgb.Dataset(
+        np.asarray(sample.array), label=sample.y, categorical_feature=[*encoder.categorical]
+    )
+    model = lgb.train(distributed(ports, number), train, num_boost_round=trees)
+    seconds = time.perf_counter() - start
+    if number:
+        return {"peak": peak()}
+    told = {"trained": len(data.labelled(origin.train, origin.at)[0]), "seconds": seconds}
+    rows, y = data.labelled(origin.test, data.data_end)
+    test = data.sample(rows, y, encoder)
+    text = lgb.Booster(model_str=model.model_to_string())  # as a card's file would be read
+    raw = sigmoid(Ensemble([text], None, 0.0).log_odds(test.array))
+    return told | {"peak": peak(), **measures(y, raw, raw)}
+
+
+def distributed(ports: list[int], number: int) -> dict[str, Any]:
+    """LightGBM's parameters of one machine; alone where there is one port."""
+    names = {"min_child_samples": "min_data_in_leaf", "reg_lambda": "lambda_l2"}
+    own = {names.get(key, key): value for key, value in TREES.items()}
+    own |= {"objective": "binary", "verbose": -1, "deterministic": True, "force_row_wise": True}
+    own |= {"seed": 0, "num_threads": 1, "feature_pre_filter": False}
+    if len(ports) > 1:
+        own |= {"tree_learner": "data", "num_machines": len(ports), "pre_partition": True}
+        own |= {"machines": ",".join(f"127.0.0.1:{port}" for port in ports)}
+        own |= {"local_listen_port": ports[number]}
+    return own
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now."""
+    found = [socket.socket() for _ in range(count)]
+    for one in found:
+        one.bind(("127.0.0.1", 0))
+    ports = [int(one.getsockname()[1]) for one in found]
+    for one in found:
+        one.close()
+    return ports
+
+
+def child(*words: str) -> subprocess.Popen[str]:
+    """The script in a process of its own; it prints JSON."""
+    command = [sys.executable, __file__, *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """What a child printed; its failure is this script's."""
+    text, _ = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"a run failed with {process.returncode}")
+    found: dict[str, Any] = json.loads(text.splitlines()[-1])
+    return found
+
+
+def learned(folder: Path, trees: int, **settings: float) -> dict[str, Any]:
+    """One run with some settings."""
+    return answer(child("--learn", str(folder), str(trees), json.dumps(settings)))
+
+
+def clustered(folder: Path, trees: int, count: int) -> dict[str, Any]:
+    """LightGBM on so many machines, all of them here; the peak is that of the largest."""
+    ports = free_ports(count)
+    runs = [
+        child("--machine", str(folder), str(trees), json.dumps([number, ports]))
+        for number in range(count)
+    ]
+    found = [answer(run) for run in runs]
+    return found[0] | {"peak": max(one["peak"] for one in found)}
+
+
+def frame_of(rows: int, folder: Path) -> Path:
+    """The folder of a frame with so many rows that train; written unless it is there."""
+    place = folder / f"{rows}"
+    if not (place / "frame.parquet").exists():
+        write_frame(parts(rows // SLICES), place / "frame.parquet")
+    return place
+
+
+SIZE_HEAD = ("run", "rows that train", "peak memory", "time", "AUC", "log loss", "slope")
+REMEDY_HEAD = (*SIZE_HEAD, "log loss, raw", "slope, raw", "mean, raw")
+
+
+def cells(what: str, one: dict[str, Any], *, remedy: bool = False) -> list[str]:
+    """A line of a table; raw are the model's own probabilities, before calibration."""
+    found = [what, f"{one['trained']:,}", f"{one['peak']:.1f} GiB", f"{one['seconds']:,.0f} s"]
+    found += [f"{one['auc']:.4f}", f"{one['log_loss']:.5f}", f"{one['slope']:.3f}"]
+    if remedy:
+        found += [f"{one['raw_log_loss']:.5f}", f"{one['raw_slope']:.3f}"]
+        found += [f"{one['raw_ratio']:.3f}"]
+    return found
+
+
+def table(head: tuple[str, ...], lines: list[list[str]]) -> list[str]:
+    """Markdown."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return [f"| {' | '.join(line)} |" for line in ([*head], rule, *lines)]
+
+
+def page(kept: dict[str, Any]) -> str:
+    """All results there are."""
+    text = ["# Training at size", "", ABOUT.format(numbers=NUMBERS, kinds=KINDS), ""]
+    text += table(SIZE_HEAD, [cells(what, one) for what, one in kept["size"].items()])
+    text += ["", REMEDIES, ""]
+    lines = [cells(what, one, remedy=True) for what, one in kept["remedies"].items()]
+    text += table(REMEDY_HEAD, lines)
+    text += ["", "How each was run:", ""]
+    runs = {**kept["size"], **kept["remedies"]}
+    text += [f"- {what}: {one['run']}" for what, one in runs.items()]
+    return "\n".join([*text, ""])
+
+
+ABOUT = """Made-up customers with {numbers} numbers and {kinds} categories, one of 300 values, at 25
+dates that train; tested on the date after. Peak memory is that of the whole process (`VmHWM`), from
+the frame's Parquet to the predictions of the test: encoding, the model and its calibration, the
+logistic regression and LightGBM with defaults beside. Trees of 16 leaves, as many as the line
+says; the cores are shared with other work, so times are upper bounds."""
+REMEDIES = """What to do beyond, each against all rows. Raw is what the model itself says, before
+its calibration: mean, raw is its mean probability over the share that left. LightGBM on machines is
+its own distributed learning, two processes on this machine, and has no calibration."""
+
+
+def sizes(rows: list[int], trees: int, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The first table's runs; the smallest in memory too."""
+    for count in rows:
+        place = frame_of(count, folder)
+        if count == min(rows) and count <= HELD:
+            one = learned(place, trees, rows_in_memory=2 * count)
+            yield f"{count:,} rows, in memory, {trees} trees", one
+        yield f"{count:,} rows, from disk, {trees} trees", learned(place, trees)
+
+
+def remedies(count: int, trees: int, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The second table's runs."""
+    place = frame_of(count, folder)
+    yield "all rows", learned(place, trees)
+    for slices in (12, 6, 3, 1):
+        yield (
+            f"the newest {slices} of {SLICES} dates",
+            learned(place, trees, rows=slices * count // SLICES),
+        )
+    for share in (0.5, 0.2, 0.1):
+        yield f"{share:.0%} of those who stay", learned(place, trees, majority_share=share)
+    for machines in (1, 2):
+        yield (
+            f"LightGBM on {machines} machine{'s' * (machines > 1)}",
+            clustered(place, trees, machines),
+        )
+
+
+def keep(found: Iterator[tuple[str, dict[str, Any]]], which: str) -> None:
+    """Each result as it comes, beside those of earlier runs, and the page of all."""
+    path = HERE / "results" / "training_size.json"
+    kept = json.loads(path.read_text()) if path.exists() else {"size": {}, "remedies": {}}
+    run = f"`{' '.join(['python benchmarks/training_size.py', *sys.argv[1:]])}`"
+    for what, one in found:
+        about = f"{run}, {datetime.now(UTC):%Y-%m-%d}, load {os.getloadavg()[0]:.1f}"
+        kept[which][what] = one | {"run": f"{about}, LightGBM {version('lightgbm')}"}
+        path.write_text(json.dumps(kept, indent=1) + "\n")
+        path.with_suffix(".md").write_text(page(kept))
+        sys.stdout.write(f"{' | '.join(cells(what, one, remedy=which != 'size'))}\n")
+        sys.stdout.flush()
+
+
+def main() -> None:
+    """Run what was asked for; a child process does one thing and prints it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000, 10_000_000])
+    parser.add_argument("--remedies", type=int, nargs="*", default=[1_000_000])
+    parser.add_argument("--trees", type=int, default=100)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "size")
+    parser.add_argument("--learn", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--machine", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.learn:
+        folder, trees, settings = given.learn
+        found = learn(Path(folder), int(trees), json.loads(settings))
+        sys.stdout.write(json.dumps(found) + "\n")
+    elif given.machine:
+        folder, trees, place = given.machine
+        number, ports = json.loads(place)
+        found = machine(Path(folder), int(trees), number, ports)
+        sys.stdout.write(json.dumps(found) + "\n")
+    else:
+        keep(sizes(given.rows, given.trees, given.folder), "size")
+        for count in given.remedies:
+            keep(remedies(count, given.trees, given.folder), "remedies")
+
+
+if __name__ == "__main__":
+    main()
