@@ -1,7 +1,8 @@
 """Reasons: which groups of features moved a probability, by how much, in words.
 
 A group is compared with what is usual among the customer's peers (`models.peers`): that who pays
-monthly renews this month is true of all of them, and so no reason.
+monthly renews this month is true of all of them, and so no reason. The end of a term comes to each
+in turn: it says when a customer will decide, not why, and follows what does.
 """
 
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from models.wording import Value, Wording, moved
 
 BLOCK = 20_000  # rows explained at once
 SMALLEST = 0.01  # of the probability: a group that moves it by less is no reason
+OCCASIONS = ("renewal", "term")  # groups that say when a decision falls due, and not why
 CHANCES = ("upsell", "cross_sell", "conversion")  # kinds of target that are good news
 _MOVES = {"fell": "down", "rose": "up", "stayed": "steady"}
 
@@ -70,6 +72,7 @@ class Explainer:
             np.asarray([i for i, c in enumerate(self._columns) if c.feature.reason == group])
             for group in groups
         ]
+        self._occasion = np.isin(self.groups, OCCASIONS)
         kind = (card.get("target") or {}).get("kind")
         self.is_chance = kind in CHANCES
         self._event = "chance" if self.is_chance else "risk"
@@ -82,7 +85,7 @@ class Explainer:
         matrix : ndarray of shape (n, f)
             Encoded rows.
         top : int
-            Reasons that raise it, greatest first.
+            Reasons that raise it, greatest first; those of `OCCASIONS` behind the others.
 
         Returns
         -------
@@ -102,6 +105,11 @@ class Explainer:
         """What each of `groups` adds to the probability, 0 where next to nothing: (n, groups)."""
         return self._effects(matrix, self._parts(matrix, self.peers.place(matrix)))
 
+    def ranked(self, effects: Floats) -> NDArray[np.intp]:
+        """Positions in `groups`, shape (n, groups): what raises, occasions, the rest by effect."""
+        behind = np.where(effects > 0, self._occasion, 2)
+        return np.lexsort((-effects, behind), axis=1)
+
     def _parts(self, matrix: Floats, place: NDArray[np.intp]) -> Floats:
         """Log-odds by feature beyond those of the peers, shape (n, f)."""
         return np.asarray(self._model.contributions(matrix)[:, :-1] - self.peers.base(place))
@@ -119,7 +127,7 @@ class Explainer:
         parts = self._parts(matrix, place)
         effects = self._effects(matrix, parts)
         raising, lowering = self._leaders(parts)
-        order = np.argsort(-effects, axis=1, kind="stable")
+        order = self.ranked(effects)
         return [
             [
                 self._reason(row, raising[i, g] if e > 0 else lowering[i, g], float(e), place[i])
@@ -186,7 +194,7 @@ def _column(card: dict[str, Any], names: dict[str, int], currency: str) -> _Colu
 
 
 def _chosen(order: NDArray[np.intp], effects: Floats, top: int) -> Iterator[tuple[int, float]]:
-    """Groups that raise, greatest first, then the one that lowers most."""
+    """Groups that raise, in their order, then the one that lowers most."""
     for group in order[:top]:
         if effects[group] > 0:
             yield int(group), effects[group]

@@ -58,11 +58,12 @@ def stability(sample: Sample, setting: Setting, encoder: Encoder) -> dict[str, A
 
 
 def _explained(model: PropensityModel, encoder: Encoder, peers: Sample, rows: Sample) -> Tops:
-    """The groups that raise the probability of each row, greatest first; -1 beyond the last."""
+    """The groups that raise the probability of each row, as told; -1 beyond the last."""
     plain = Fitted(encoder, model).portable
     card = {**plain.card, "peers": peers_card(plain, peers.array, peers.customer)}
-    effects = Explainer(PortableModel(card, model.ensemble_)).effects(rows.array)
-    order = np.argsort(-effects, axis=1, kind="stable")[:, :TOP]
+    explainer = Explainer(PortableModel(card, model.ensemble_))
+    effects = explainer.effects(rows.array)
+    order = explainer.ranked(effects)[:, :TOP]
     return np.where(np.take_along_axis(effects, order, axis=1) > 0, order, -1)
 
 

@@ -89,7 +89,7 @@ def days_to_renewal(f: Windows) -> np.ndarray:
 
 @derived(
     unit="flag",
-    reason="renewal",
+    reason="auto_renewal",
     tables=_PLAN,
     actionable=True,
     says="Automatic renewal: {value:.0f}",

@@ -80,6 +80,26 @@ def test_a_move_of_less_than_a_hundredth_of_the_probability_is_no_reason(small_f
     assert fixed(small_fitted, [0, 0, 0, 1e-3, -1e-3, 0], [1, 1, 1, 0, 20, np.nan]) == []
 
 
+def test_the_end_of_a_term_follows_the_reasons(small_fitted):
+    """Groups: usage_trend -0.2, plan +0.9, price +0.3; a plan's term is an occasion."""
+
+    def told(plan, parts):
+        card = small_fitted.card()
+        features = [
+            f | {"reason": plan if f["name"] == "plan" else f["reason"]} for f in card["features"]
+        ]
+        return [
+            r["code"].rpartition("_")[0]
+            for r in fixed(small_fitted, parts, [1, 1, 1, np.nan, 2400, np.nan], features=features)
+        ]
+
+    parts = [-0.2, 0, 0, 0.9, 0.3, 0]
+    assert told("plan", parts) == ["plan", "price", "usage_trend"]
+    assert told("renewal", parts) == ["price", "renewal", "usage_trend"]
+    assert told("renewal", [-0.2, 0, 0, 0.9, 0, 0]) == ["renewal", "usage_trend"]  # the only one
+    assert told("renewal", [0.5, 0, 0, -0.9, 0.3, 0]) == ["usage_trend", "price", "renewal"]
+
+
 def test_real_rows_get_at_most_three_and_one_and_never_a_nan(model, matrix):
     probability = model.probability(matrix)
     for p, reasons in zip(probability, model.explain(matrix), strict=True):
