@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _REFERENCE = re.compile(r"\$\{\w+\}")
 _SECRET = re.compile(r"pass|pwd|secret|token|key|credential", re.IGNORECASE)
 PERIOD_COLUMNS = ("starts_at", "ends_at")
+LIFETIME = "lifetime"  # the name under which a project's model of lifetimes is registered
 
 
 _SPARK = re.compile(r"local\[(\*|[1-9]\d*)\]|spark://[^\s/:]+:\d+(,[^\s/:]+:\d+)*")
@@ -59,6 +60,8 @@ def check_project(project: "Project") -> None:
             " staying or leaving (subscriptions, orders, usage), or snapshots with a label"
         )
     for name, target in project.targets.items():
+        if name == LIFETIME:
+            raise ValueError(f"targets.{name}: that name is taken by the model of lifetimes")
         _check_target(f"targets.{name}", target, project)
         _check_split(f"targets.{name}.split", target)
 

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pandas import DataFrame, concat
 
+from features.project_checks import LIFETIME
 from models.curve import CAP_MONTHS, MONTH, PERIODS, Curve
 from models.loaded import LoadedModel
 from models.periods import Terms, hazards
 from models.portable import Ensemble, Floats, LinearPart, PortableModel
 
-NAME = "lifetime"  # of the registered hazard, after the project's
+NAME = LIFETIME  # of the registered hazard, after the project's
 HAZARD = "hazard"  # what its card says it asks
 ROWS = 100_000  # whose curves are made at once
 NO_CHURN = "no_churn_observed"

@@ -1,5 +1,7 @@
 """Survival of a company's customers: learned, proven on later time, registered."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,14 +19,15 @@ from models.curve import Curve, kaplan_meier
 from models.encode import Encoder
 from models.fitted import Fitted
 from models.hazard import HazardModel
+from models.lifetime import HAZARD, NAME
 from models.periods import Terms
 from models.registry import Registry
 from training.lifetime_panel import Ends, Panel, by_cohort
 from training.outcomes import Floats
 
 PROVEN = (90, 180, 365)  # days at which a curve is held to what happened
+PROMOTED = "B"  # the grade that makes a champion
 PANEL_ROWS = 150_000  # drawn at random from more
-NAME = "lifetime"
 Progress = Callable[[str], None]
 Json = dict[str, Any]
 
@@ -187,7 +190,7 @@ def grade_of(proofs: list[Proof]) -> str:
     if not proofs or min(proof.gain_high for proof in proofs) < 0:
         return "U"
     if max(proof.gain_low for proof in proofs) > 0:
-        return "B"
+        return PROMOTED
     gains = [proof.brier_constant - proof.brier for proof in proofs]
     return "C" if float(np.mean(gains)) > 0 else "U"
 
@@ -204,8 +207,8 @@ def register(
     """Register the hazard as `<project>.lifetime`; the champion where it has grade B.
 
     It is a portable model as any other: a row's features and what the period adds
-    (`models.periods`) in, the probability to leave in that period out. Data that were registered
-    already are not again.
+    (`models.periods`) in, the probability to leave in that period out. Data, target and features
+    that were registered already are not again.
 
     Returns
     -------
@@ -215,9 +218,9 @@ def register(
     model = learned.model
     if model.model_ is None:
         return None
-    name = f"{project.name}.{NAME}"
+    name, made_of = project.model_name(NAME), _made_of(staged, target, learned)
     for known in registry.versions(name):
-        if known["tags"].get("data_fingerprint") == staged.fingerprint:
+        if known["tags"].get("made_of") == made_of:
             return int(known["version"])
     as_of = panel.as_of.iloc[learned.rows].dt.to_pydatetime().tolist()
     card = describe(
@@ -233,15 +236,22 @@ def register(
     version = registry.log(
         name,
         Fitted(learned.encoder, model.model_, model.calibration_),
-        card | {"asks": "hazard", "known_periods": model.known_periods_},
+        card | {"asks": HAZARD, "known_periods": model.known_periods_},
         params=dict(model.params_) | {"rows": len(learned.rows)},
         metrics=_numbers(proofs),
         charts={"survival": survival_chart(proofs[-1].cohorts)} if proofs else {},
-        tags={"target": target, "data_fingerprint": staged.fingerprint},
+        tags={"target": target, "data_fingerprint": staged.fingerprint, "made_of": made_of},
     )
-    if grade_of(proofs) == "B":
+    if grade_of(proofs) == PROMOTED:
         registry.promote(name, version)
     return version
+
+
+def _made_of(staged: Staged, target: str, learned: Learned) -> str:
+    """A fingerprint of the data, what the target asks, and the features."""
+    asked = staged.project.target(target).model_dump(mode="json")
+    parts = [staged.fingerprint, target, asked, learned.encoder.names]
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
 def _numbers(proofs: list[Proof]) -> dict[str, float | None]:

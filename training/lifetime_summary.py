@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from training.lifetime import PROMOTED
+
 Json = dict[str, Any]
 Columns = list[str]
 Table = tuple[Columns, list[list[str]]]
@@ -85,7 +87,10 @@ def _model(summary: Json) -> str:
     known, grade = model["known_periods"], model["grade"]
     how = {None: "a hazard by customer", "logistic": "a logistic hazard, as few left"}
     said = how.get(model["fallback"], "one hazard for all, as too few left to learn from")
-    return f"{said}; {known} of 12 periods of a year were observed; grade {grade}"
+    version, promoted = summary["version"], grade == PROMOTED
+    then = f", version {version}" if version else ""
+    then += ": the next `retention score` publishes what it expects" if version and promoted else ""
+    return f"{said}; {known} of 12 periods of a year were observed; grade {grade}{then}"
 
 
 def _share(value: float) -> str:

@@ -102,6 +102,11 @@ MISTAKES = [
         id="setting-of-as-of",
     ),
     pytest.param(
+        TOML.replace("targets.lapse", "targets.lifetime"),
+        "targets.lifetime: that name is taken by the model of lifetimes",
+        id="name-of-a-target",
+    ),
+    pytest.param(
         TOML + "horizon_days = 0\n",
         "targets.lapse.horizon_days: Input should be greater than 0; got 0",
         id="range",

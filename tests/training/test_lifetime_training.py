@@ -184,11 +184,15 @@ def test_a_registered_hazard_gives_the_same_curves(simulated, proofs, registry):
     asked = (company.staged.project, company.staged, "churn", company.panel, company.learned)
     version = register(*asked, proofs, registry)
     assert register(*asked, proofs, registry) == version  # the same data are not registered twice
+    target = company.panel.target.model_copy(update={"horizon_days": 77})
+    other = company.staged.project.model_copy(update={"targets": {"churn": target}})
+    changed = (other, replace(company.staged, project=other), *asked[2:])
+    assert register(*changed, proofs, registry) == version + 1
     loaded = registry.load(name, version)
     some = company.panel.data.frame.iloc[company.learned.rows[:200]]
     curve = registered_curve(loaded, some)
     assert curve.survival(AT) == pytest.approx(company.learned.curve(some).survival(AT), abs=1e-9)
-    assert (registry.champion_version(name) == version) == (grade_of(proofs) == "B")
+    assert (registry.champion_version(name) == version + 1) == (grade_of(proofs) == "B")
 
 
 def test_the_report_tells_of_every_customer(simulated):
@@ -210,6 +214,8 @@ def test_the_report_tells_of_every_customer(simulated):
     assert json.loads(json.dumps(summary)) == summary
     assert len(list(tables(summary))) == 3
     assert any("the ratio formula gives" in line for line in sentences(summary))
+    *_, last = sentences(summary | {"version": 3, "model": summary["model"] | {"grade": "B"}})
+    assert last.endswith("grade B, version 3: the next `retention score` publishes what it expects")
 
 
 def test_churn_of_the_ratio_formula_is_counted_by_month(simulated):
