@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import features.families  # noqa: F401  registers every family
 from features.declare import DERIVED, EVER, MEASURES, MOMENTARY, Derived
 from features.windows import Windows, asked_by
 

@@ -10,6 +10,7 @@ from typing import Annotated, Self
 from fastapi import Depends, Request
 
 from features.errors import CustomerNotFoundError, StoreError
+from features.own import use_own
 from features.project import Project, load_project
 from models.registry import Registry
 from serving.champions import Champions
@@ -36,6 +37,7 @@ class Services:
     def open(cls, settings: Settings) -> Self:
         """Read the project, open the store, load the models; RetentionError when one cannot be."""
         project = load_project(settings.project, settings.data)
+        use_own(project)  # their code says what follows when a figure moves
         store = Store.for_project(project, settings.store_url)
         store.migrate()
         registry = Registry.for_project(project, settings.tracking_uri)

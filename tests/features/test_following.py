@@ -1,5 +1,8 @@
 """Figures that follow from others agree with them, by the code that built them."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -66,3 +69,13 @@ def test_all_ratios_of_the_catalogue_follow(name: str) -> None:
     told = {"price_rise_share"}
     assert name in DERIVED
     assert (names.index(name) in Following(names).positions) == (name not in told)
+
+
+def test_the_catalogue_is_known_to_whoever_asks_first() -> None:
+    """A service that only reads scores has built nothing before."""
+    code = (
+        "from features.following import Following;"
+        "print(*Following(['active_users_28d', 'seats', 'seats_used_share_28d']).positions)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["2"]
