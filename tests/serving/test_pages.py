@@ -146,7 +146,7 @@ class TestCustomer:
 
     def test_how_long_it_is_expected_to_stay_is_there_where_a_model_tells(self, client):
         html = page(client, "/customers/c_002")
-        shown = html[html.index("Expected to stay") : html.index("Higher than")]
+        shown = html[html.index("Expected to stay") : html.index("What raises the risk")]
         assert "31 months" in shown
         assert "<dt>Lifetime value to come</dt><dd>$2,872</dd>" in shown
         assert "Expected to stay" not in page(client, "/customers/c_003")
