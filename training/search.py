@@ -4,8 +4,9 @@ The settings tried are a plain table. Trees grow once per fold and are read at s
 the linear part is blended in afterwards, so a search costs a few fits per fold.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,8 @@ _BOLDER = CAUTIOUS | {"min_child_samples": 20, "reg_lambda": 1.0}
 # By leaves; tried from 4 and 8 on, to the side that is better. Trees that need more leaves need
 # smaller ones too.
 TREES = {2: CAUTIOUS, 4: CAUTIOUS, 8: _BOLDER, 16: _BOLDER}
+# Where the most trees are still the best, the signal is strong: then twice as many, of all columns.
+STRONG = {leaves: _BOLDER | {"colsample_bytree": 1.0} for leaves in (4, 8, 16)}
 LENGTHS = (25, 50, 100, 200, 400)  # trees
 LINEAR_CS = (0.01, 0.1, 0.5)  # inverse strengths of the linear part's penalty
 LINEAR_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the linear part in a blend
@@ -85,21 +88,33 @@ def _linear(small: Sample, folds: Folds, categorical: Sequence[int]) -> list[Fou
 
 
 def _trees(small: Sample, folds: Folds, categorical: Sequence[int], held: Sample) -> Found:
-    """The best trees: of the two middle sizes, then of a smaller or larger one."""
+    """The best trees: of the two middle sizes, then of a smaller or larger one; then the strong."""
     first, *middle, last = TREES
-    fewer, more = (least(found, held) for found in _grown(small, folds, categorical, middle))
+
+    def grown(leaves: Sequence[int]) -> list[list[Found]]:
+        sizes = {n: TREES[n] for n in leaves}
+        return _grown(small, folds, categorical, sizes, LENGTHS[-1])
+
+    fewer, more = (least(found, held) for found in grown(middle))
     best = least([fewer, more], held)
-    (found,) = _grown(small, folds, categorical, [first if best is fewer else last])
-    return least([best, *found], held)
+    best = least([best, *grown([first if best is fewer else last])[0]], held)
+    if best[0].params["n_estimators"] < LENGTHS[-1]:
+        return best
+    strong = _grown(small, folds, categorical, STRONG, 2 * LENGTHS[-1])
+    return least([best, *chain.from_iterable(strong)], held)
 
 
 def _grown(
-    small: Sample, folds: Folds, categorical: Sequence[int], leaves: Sequence[int]
+    small: Sample,
+    folds: Folds,
+    categorical: Sequence[int],
+    sizes: Mapping[int, dict[str, Any]],
+    most: int,
 ) -> list[list[Found]]:
-    """Trees of each number of leaves, at every length."""
+    """Trees of each number of leaves, at every length up to `most`."""
     longest = [
-        Setting(f"{n} leaves", TREES[n] | {"num_leaves": n, "n_estimators": LENGTHS[-1]})
-        for n in leaves
+        Setting(f"{n} leaves", params | {"num_leaves": n, "n_estimators": most})
+        for n, params in sizes.items()
     ]
     models = iter(fit_all(small, [(rows, s) for s in longest for rows, _ in folds], categorical))
     grown = []
@@ -129,7 +144,9 @@ def _constrained(
 def lengths(tree: Setting, model: PropensityModel, X: Floats) -> Iterator[Found]:
     """The trees at every length."""
     booster = model.ensemble_.boosters[0]
-    for length in LENGTHS:
+    for length in (*LENGTHS, 2 * LENGTHS[-1]):
+        if length > tree.params["n_estimators"]:
+            break
         z = np.asarray(booster.predict(X, raw_score=True, num_iteration=length, num_threads=1))
         params = tree.params | {"n_estimators": length, "linear_weight": 0.0}
         yield Setting(f"{tree.name}, {length} trees", params), z

@@ -128,6 +128,7 @@ def test_trees_are_tried_to_the_side_that_is_better(make_sample, rng, many, monk
     trees = {n: search.CAUTIOUS | {"colsample_bytree": 1.0} for n in (2, 3, 4, 8)}
     monkeypatch.setattr(search, "TREES", trees)
     monkeypatch.setattr(search, "LENGTHS", (50, 100))
+    monkeypatch.setattr(search, "STRONG", {})
     sample = make_sample(2500)
     told = (np.abs(sample.X[:, :3]) > 0.7).all(axis=1)
     sample.y[:] = rng.random(2500) < np.where(told, 0.9, 0.1)
@@ -135,6 +136,15 @@ def test_trees_are_tried_to_the_side_that_is_better(make_sample, rng, many, monk
     step = make_sample(1500)
     step.y[:] = rng.random(1500) < np.where(step.X[:, 0] > 1, 0.7, 0.1)
     assert choose(step, ()).setting.params["num_leaves"] <= 3
+
+
+def test_a_strong_signal_gets_more_trees_of_all_columns(make_sample, rng, many):
+    """Two columns matter only together: half of the columns seldom hold both."""
+    sample = make_sample(1200)
+    sample.y[:] = rng.random(1200) < 1 / (1 + np.exp(-4 * sample.X[:, 0] * sample.X[:, 1]))
+    params = choose(sample, ()).setting.params
+    assert params["colsample_bytree"] == 1
+    assert params["num_leaves"] in search.STRONG
 
 
 def test_promises_are_kept_where_they_do_not_hurt(make_sample, many):
