@@ -107,6 +107,7 @@ def test_models_live_on_a_server_as_in_a_file(server, modelled, tmp_path, capsys
         assert (stated.name, stated.version, stated.grade) == ("hosted.churn", 1, "A")
         entries = list(reader.iter_scores(Filters("churn")))
         rows = reader.rows([one.customer.customer_id for one in entries], "churn")
+    assert {one.remaining_months for one in entries} == {None}  # no lifetimes were registered
     matrix = np.stack([rows[one.customer.customer_id] for one in entries])
     expected = first_fitted.portable.probability(matrix)
     assert np.array_equal([one.probability for one in entries], expected)
