@@ -247,9 +247,10 @@ def _monitored(
 
 def models(project: Project, target: str | None, *, as_json: bool) -> None:
     """Print the versions of targets with the newest decision on each."""
-    from training.promotion import COLUMNS, table_rows, version_rows
+    from training.promotion import COLUMNS, modelled, table_rows, version_rows
 
-    registry, names = registry_of(project), [target] if target else [*project.targets]
+    registry = registry_of(project)
+    names = [target] if target else modelled(registry, project)
     if as_json:
         tell(json.dumps({n: version_rows(registry, project, n) for n in names}, indent=1))
     else:

@@ -22,11 +22,17 @@ from models.hazard import HazardModel
 from models.lifetime import HAZARD, NAME
 from models.periods import Terms
 from models.registry import Registry
+from models.registry_decisions import Action, Decision
 from training.lifetime_panel import Ends, Panel, by_cohort
 from training.outcomes import Floats
+from training.promotion import PASSED, TRAINING
 
 PROVEN = (90, 180, 365)  # days at which a curve is held to what happened
 PROMOTED = "B"  # the grade that makes a champion
+REASONS = {
+    True: "surely nearer to what happened than one curve for all at a horizon, farther at none",
+    False: "not surely nearer to what happened than one curve for all",
+}
 PANEL_ROWS = 150_000  # drawn at random from more
 Progress = Callable[[str], None]
 Json = dict[str, Any]
@@ -204,7 +210,7 @@ def register(
     proofs: list[Proof],
     registry: Registry,
 ) -> int | None:
-    """Register the hazard as `<project>.lifetime`; the champion where it has grade B.
+    """Register the hazard as `<project>.lifetime`; the champion where it has grade B, recorded.
 
     It is a portable model as any other: a row's features and what the period adds
     (`models.periods`) in, the probability to leave in that period out. Data, target and features
@@ -219,6 +225,7 @@ def register(
     if model.model_ is None:
         return None
     name, made_of = project.model_name(NAME), _made_of(staged, target, learned)
+    promoted = grade_of(proofs) == PROMOTED
     for known in registry.versions(name):
         if known["tags"].get("made_of") == made_of:
             return int(known["version"])
@@ -240,10 +247,14 @@ def register(
         params=dict(model.params_) | {"rows": len(learned.rows)},
         metrics=_numbers(proofs),
         charts={"survival": survival_chart(proofs[-1].cohorts)} if proofs else {},
-        tags={"target": target, "data_fingerprint": staged.fingerprint, "made_of": made_of},
+        tags={"target": target, "data_fingerprint": staged.fingerprint, "made_of": made_of}
+        | {"gate": PASSED if promoted else "failed: grade"},
     )
-    if grade_of(proofs) == PROMOTED:
-        registry.promote(name, version)
+    reason = f"grade {grade_of(proofs)}: {REASONS[promoted]}"
+    failed = () if promoted else ("grade",)
+    before = registry.champion_version(name)
+    action: Action = "promoted" if promoted else "refused"
+    registry.decide(name, Decision(action, version, before, TRAINING, reason, failed))
     return version
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from features.errors import GateFailedError, ModelNotFoundError, PromotionError
 from features.project import Project
+from features.project_checks import LIFETIME
 from models.registry import CHALLENGER, CHAMPION, Registry
 from models.registry_decisions import Action, Decision, champion_before
 from training.report import Report
@@ -54,6 +55,7 @@ def promote(
     registry : Registry
     project : Project
     target : str
+        Or `lifetime`, for the model of lifetimes.
     version : int, optional
         The challenger when left out.
     reason : str, optional
@@ -137,6 +139,12 @@ def sentence(name: str, decision: Decision) -> str:
     return f"version {decision.version} of {name} is the champion now{was}{overruled}"
 
 
+def modelled(registry: Registry, project: Project) -> list[str]:
+    """The targets of a project, and `lifetime` where a model of lifetimes was registered."""
+    has = registry.versions(project.model_name(LIFETIME))
+    return [*project.targets, *([LIFETIME] if has else [])]
+
+
 def table_rows(registry: Registry, project: Project, target: str) -> Iterator[tuple[object, ...]]:
     """Every version of a target, newest first, under `COLUMNS`."""
     for one in version_rows(registry, project, target):
@@ -185,7 +193,8 @@ def user() -> str:
 
 
 def _name(project: Project, target: str) -> str:
-    project.target(target)  # an unknown one stops here
+    if target != LIFETIME:
+        project.target(target)  # an unknown one stops here
     return project.model_name(target)
 
 
@@ -218,7 +227,7 @@ def _version(rows: list[Json], name: str, version: int | None) -> Json:
 
 def _check_scores(project: Project, target: str, version: int) -> None:
     """The champion of a snapshot publishes scores of models that had not seen the customer."""
-    if project.target(target).label is None:
+    if target == LIFETIME or project.target(target).label is None:
         return
     path = project.outputs / "oof" / f"{target}-{version}.parquet"
     if not path.exists():

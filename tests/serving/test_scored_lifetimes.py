@@ -15,6 +15,7 @@ from models.fitted import Fitted
 from models.lifetime import HAZARD, remaining
 from models.periods import Terms
 from serving.export import write_csv
+from serving.lifetimes import Lifetimes
 from serving.queries import Reader
 from serving.records import Filters, Score
 from serving.scoring import RunSummary, score
@@ -93,6 +94,14 @@ def test_the_run_keeps_the_version_and_other_targets_have_none(run):
     assert run.reader.current_run().lifetime_model("upsell") is None
     assert {one.remaining_months for one in run.scored("upsell")} == {None}
     assert [one.remark for one in run.summary.targets] == [None] * 3
+
+
+def test_a_champion_speaks_for_the_target_it_was_learned_from_only(run, modelled):
+    project, registry = modelled.project, modelled.registry
+    targets = project.targets | {"quits": project.targets["churn"]}
+    more = project.model_copy(update={"targets": targets})
+    assert Lifetimes.of(more, "churn", registry).record()["version"] == 1
+    assert Lifetimes.of(more, "quits", registry).record() is None
 
 
 def test_the_file_has_them(run, tmp_path):

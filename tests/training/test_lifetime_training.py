@@ -24,6 +24,7 @@ from training.lifetime_orders import Orders, prove_orders
 from training.lifetime_panel import Ends, Panel, lifetime_target, panel_frame
 from training.lifetime_report import churn_per_month, customers_at, lifetimes
 from training.lifetime_summary import sentences, tables
+from training.promotion import modelled, promote, rollback, version_rows
 
 AT = (90, 180, 365)
 
@@ -192,7 +193,19 @@ def test_a_registered_hazard_gives_the_same_curves(simulated, proofs, registry):
     some = company.panel.data.frame.iloc[company.learned.rows[:200]]
     curve = registered_curve(loaded, some)
     assert curve.survival(AT) == pytest.approx(company.learned.curve(some).survival(AT), abs=1e-9)
-    assert (registry.champion_version(name) == version + 1) == (grade_of(proofs) == "B")
+    promoted = grade_of(proofs) == "B"
+    assert (registry.champion_version(name) == version + 1) == promoted
+    actions = [(one.version, one.action) for one in registry.decisions(name)]
+    expected = "promoted" if promoted else "refused"
+    assert actions == [(version, expected), (version + 1, expected)]
+    project = company.staged.project
+    assert modelled(registry, project) == [*project.targets, "lifetime"]
+    for one in (version, version + 1):
+        promote(registry, project, "lifetime", one, reason="to compare", force=True)
+    rollback(registry, project, "lifetime")
+    assert registry.champion_version(name) == version
+    newest, _ = version_rows(registry, project, "lifetime")
+    assert (newest["decision"], newest["grade"]) == ("rolled back from", grade_of(proofs))
 
 
 def test_the_report_tells_of_every_customer(simulated):
