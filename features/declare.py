@@ -10,7 +10,7 @@ import numpy as np
 
 Kind = Literal["number", "category"]
 Reduce = Literal[
-    "sum", "days", "distinct", "last", "first", "latest",
+    "sum", "days", "distinct", "top_share", "last", "first", "latest",
     "streak", "longest_streak", "gap_mean", "gap_sd", "gap_max",
 ]  # fmt: skip
 DAY_KINDS: tuple[Reduce, ...] = (
@@ -18,7 +18,8 @@ DAY_KINDS: tuple[Reduce, ...] = (
 )  # fmt: skip
 EVER = 0  # a window without a beginning
 MOMENTARY = ("last", "first", "latest")  # of all time, without windows
-NULL_IF_NONE = (*MOMENTARY, "gap_mean", "gap_sd", "gap_max")
+OF_VALUES: tuple[Reduce, ...] = ("distinct", "top_share")  # of any values, not of days
+NULL_IF_NONE = (*MOMENTARY, "top_share", "gap_mean", "gap_sd", "gap_max")
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Measure:
     - sum: a boolean (which rows count), a number or decimal (what each adds)
     - last, first: a boolean; days since such a row
     - latest: a number or decimal; that of the last row
-    - distinct: any value; how many differ
+    - distinct, top_share: any value; how many differ, and the share of rows with the commonest
     - days, streak, longest_streak, gap_mean, gap_sd, gap_max: `table.day`, the local date, or null;
       how many days, the run of days up to the as-of, the longest run, days between such days
     """
@@ -97,7 +98,8 @@ class Measure:
     def _windowed(self, days: int) -> Feature:
         since = "ever" if days == EVER else f"in the last {days} days"
         meaning = f"{self.feature.meaning.rstrip('.')} {since}."
-        says = self.feature.says or f"{self.feature.meaning.rstrip('.')} {since}: {{value:,.0f}}"
+        shown = "{value:.0%}" if self.feature.unit == "share" else "{value:,.0f}"
+        says = self.feature.says or f"{self.feature.meaning.rstrip('.')} {since}: {shown}"
         reach = {"window_days": days or None, "reach_days": days or None}
         fields = {"name": self.column(days), "meaning": meaning} | reach
         return Feature(**self.feature.as_card() | fields | {"says": says, "tables": (self.table,)})

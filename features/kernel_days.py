@@ -1,4 +1,4 @@
-"""Kernels over single values: how many differ, how days follow each other, which came last."""
+"""Kernels over single values: how many differ, the commonest, how days follow, the last one."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ class Seen:
     value: np.ndarray
     n_customers: int
     last_day: int  # the last whole day before the as-of
+    times: np.ndarray | None = None  # how many rows there are of each, where they were counted
 
     @classmethod
     def of(cls, rows: Rows, grid: Grid, moment: int, window: Window, n_customers: int) -> "Seen":
@@ -32,11 +33,23 @@ class Seen:
         who, value = rows.customer[inside], rows.values[inside, 0]
         fresh = np.ones(len(who), bool)
         fresh[1:] = (who[1:] != who[:-1]) | (value[1:] != value[:-1])
-        return cls(who[fresh], value[fresh], n_customers, int(grid.last_day[moment]))
+        times = None
+        if rows.values.shape[1] > 1:
+            times = (
+                np.add.reduceat(rows.values[inside, 1], np.flatnonzero(fresh)) if len(who) else who
+            )
+        return cls(who[fresh], value[fresh], n_customers, int(grid.last_day[moment]), times)
 
     def count(self) -> np.ndarray:
         """How many there are."""
         return np.bincount(self.who, minlength=self.n_customers)
+
+    def top_share(self) -> np.ndarray:
+        """Share of the rows that have the commonest value; null where there are none."""
+        times = np.ones(len(self.who), np.int64) if self.times is None else self.times
+        most = np.zeros(self.n_customers, np.int64)
+        np.maximum.at(most, self.who, times)
+        return _over(most, np.bincount(self.who, times, minlength=self.n_customers))
 
     @cached_property
     def gaps(self) -> tuple[np.ndarray, np.ndarray]:
@@ -101,6 +114,7 @@ def _over(over: np.ndarray, under: np.ndarray) -> np.ndarray:
 
 SUMMARIES: dict[Reduce, Callable[[Seen], np.ndarray]] = {
     "distinct": Seen.count,
+    "top_share": Seen.top_share,
     "days": Seen.count,
     "streak": Seen.streak,
     "longest_streak": Seen.longest_streak,
@@ -122,9 +136,10 @@ def set_values(
 
     Parameters
     ----------
-    reduced : one value per row; days since 1970 for all kinds but `distinct`
-    kinds : sequence of {"distinct", "days", "streak", "longest_streak", "gap_mean", "gap_sd",
-        "gap_max"}
+    reduced : one value per row; days since 1970 for all kinds but `distinct` and `top_share`, which
+        has a second: how many rows have it
+    kinds : sequence of {"distinct", "top_share", "days", "streak", "longest_streak", "gap_mean",
+        "gap_sd", "gap_max"}
     windows, customer, as_of : as for `features.kernel.window_values`
 
     Returns

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
 
-from features.declare import DAY_KINDS, EVER, MOMENTARY, Measure, Reduce
+from features.declare import DAY_KINDS, EVER, MOMENTARY, OF_VALUES, Measure, Reduce
 from features.grid import DAY, Grid
 from features.kernel import NEVER, Window, window_values
 from features.kernel_days import day_values, latest_values, set_values
@@ -42,7 +42,7 @@ class Passes:
         for item in self.wanted:
             if item.reduce == "latest":
                 found |= self._latest(item)
-            elif item.reduce == "distinct" or (
+            elif item.reduce in OF_VALUES or (
                 item.reduce in DAY_KINDS and not self.grid.days_whole
             ):
                 sets.setdefault(self._contribution(item), []).append(item)
@@ -64,8 +64,11 @@ class Passes:
     def _distinct(self, group: Sequence[Measure]) -> Values:
         windows, contributes = self._windows(group), group[0].contributes
         since = _since(windows, self.grid)
-        rows = reduce_distinct(self.table, contributes, self.grid, self.customers, since)
         kinds = [m.reduce for m in group]
+        counted = "top_share" in kinds
+        rows = reduce_distinct(
+            self.table, contributes, self.grid, self.customers, since, counted=counted
+        )
         found = set_values(rows, kinds, windows, self.grid, self.customer, self.as_of)
         return self._chosen(found, windows, group)
 

@@ -85,20 +85,25 @@ def reduce_distinct(
     grid: Grid,
     customers: pa.Array,
     since: int | None = None,
+    *,
+    counted: bool = False,
 ) -> Blocks:
     """One row per customer, value, interval and showing; `values` is a code of the value.
 
-    Rows before `since` (microseconds) are in no window that is asked for.
+    `counted` adds how many rows there are of each, by when they are shown. Rows before `since`
+    (microseconds) are in no window that is asked for.
     """
     placed = _placed(table, grid, _codes(customers), since)
     value = contributes(placed)
-    rows = (
-        placed.filter(value.notnull())
-        .mutate(value=value.hash() if value.type().is_string() else value)
-        .group_by("customer", "interval", "value")
-        .aggregate(shown=ibis._.shown.min())
+    rows = placed.filter(value.notnull()).mutate(
+        value=value.hash() if value.type().is_string() else value
     )
-    return fetch(rows, ["value"], grid, customers)
+    by = ["customer", "interval", "value"]
+    if counted:
+        times = rows.group_by(*by, "shown").aggregate(times=ibis._.count())
+        return fetch(times, ["value", "times"], grid, customers)
+    first = rows.group_by(*by).aggregate(shown=ibis._.shown.min())
+    return fetch(first, ["value"], grid, customers)
 
 
 def reduce_latest(

@@ -3,21 +3,25 @@
 import ibis.expr.types as ir
 import numpy as np
 
-from features.declare import derived, measure
+from features.declare import EVER, derived, measure
 from features.windows import Windows, safe_ratio
 
 _PRICED = ("subscriptions",)
 
 
 @measure(
-    windows=(28, 90, 180), unit="payments", reason="payment_trouble", actionable=True, monotone=1
+    windows=(28, 90, 180, EVER),
+    unit="payments",
+    reason="payment_trouble",
+    actionable=True,
+    monotone=1,
 )
 def failed_payments(payments: ir.Table) -> ir.Value:
     """Failed payments."""
     return payments.status == "failed"
 
 
-@measure(windows=(90, 180), unit="payments", reason="payments")
+@measure(windows=(90, 180, EVER), unit="payments", reason="payments")
 def succeeded_payments(payments: ir.Table) -> ir.Value:
     """Payments that succeeded."""
     return payments.status == "succeeded"
@@ -66,6 +70,18 @@ def failed_payment_share_180d(f: Windows) -> np.ndarray:
     """Failed payments against all attempts of the last 180 days."""
     failed = f.failed_payments(0, 180)
     return safe_ratio(failed, failed + f.succeeded_payments(0, 180))
+
+
+@derived(
+    unit="share",
+    reason="payment_trouble",
+    actionable=True,
+    says="{value:.0%} of all payments so far failed",
+)
+def failed_payment_share_ever(f: Windows) -> np.ndarray:
+    """Failed payments against all attempts ever."""
+    failed = f.failed_payments()
+    return safe_ratio(failed, failed + f.succeeded_payments())
 
 
 @derived(unit="money per month", reason="price", tables=_PRICED, says="Pays {value:,.2f} a month")

@@ -14,11 +14,7 @@ def usage_events(usage: ir.Table) -> ir.Value:
 
 
 @measure(
-    windows=(7, 28, 90, 180),
-    unit="quantity",
-    reason="usage",
-    actionable=True,
-    needs=("quantity",),
+    windows=(7, 28, 90, 180), unit="quantity", reason="usage", actionable=True, needs=("quantity",)
 )
 def usage_quantity(usage: ir.Table) -> ir.Value:
     """Quantity used."""
@@ -54,6 +50,12 @@ def active_users(usage: ir.Table) -> ir.Value:
 )
 def event_kinds(usage: ir.Table) -> ir.Value:
     """Distinct kinds of use."""
+    return usage.event
+
+
+@measure(reduce="top_share", windows=(28, 90), unit="share", reason="usage", needs=("event",))
+def usage_top_kind_share(usage: ir.Table) -> ir.Value:
+    """Share of uses that are of the commonest kind."""
     return usage.event
 
 
@@ -249,12 +251,7 @@ def quantity_per_seat_28d(f: Windows) -> np.ndarray:
     return safe_ratio(f.usage_quantity(0, 28), f["quantity"])
 
 
-@derived(
-    unit="users",
-    reason="usage",
-    window_days=28,
-    actionable=True,
-)
+@derived(unit="users", reason="usage", window_days=28, actionable=True)
 def active_users_prev_28d(f: Windows) -> np.ndarray:
     """Distinct users seen in the 28 days before the last 28."""
     return f.active_users(28, 56)

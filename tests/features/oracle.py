@@ -26,6 +26,7 @@ from oracle_view import (
     order_names,
     ratio,
     returned,
+    top_share,
     total,
     windows,
 )
@@ -42,6 +43,7 @@ def _usage() -> None:
     windows("active_days", "usage", (7, 28, 90, 180), lambda r: len(days(r)))
     windows("active_users", "usage", (28, 90), lambda r: distinct(r, "user_id"))
     windows("event_kinds", "usage", (28, 90), lambda r: distinct(r, "event"))
+    windows("usage_top_kind_share", "usage", (28, 90), top_share)
     since_first = ORACLE["days_since_first_use"] = lambda v: v.days_since(first(use(v)))
     since_last = ORACLE["days_since_last_use"] = lambda v: v.days_since(last(use(v)))
     measures: dict[str, Callable[[list[Row]], Number]] = {
@@ -129,8 +131,8 @@ def _billing() -> None:
     def of(v: View, status: str, span: int = 0) -> list[Row]:
         return [row for row in v.rows("payments", 0, span) if row["status"] == status]
 
-    windows("failed_payments", "payments", (28, 90, 180), count_if("status", "failed"))
-    windows("succeeded_payments", "payments", (90, 180), count_if("status", "succeeded"))
+    windows("failed_payments", "payments", (28, 90, 180, 0), count_if("status", "failed"))
+    windows("succeeded_payments", "payments", (90, 180, 0), count_if("status", "succeeded"))
     windows("refunds", "payments", (180,), count_if("status", "refunded"))
     for span in (90, 180):
         ORACLE[f"paid_amount_{span}d"] = lambda v, span=span: total(
@@ -138,9 +140,13 @@ def _billing() -> None:
         )
     ORACLE["days_since_failed_payment"] = lambda v: v.days_since(last(of(v, "failed")))
     ORACLE["days_since_last_payment"] = lambda v: v.days_since(last(of(v, "succeeded")))
-    ORACLE["failed_payment_share_180d"] = lambda v: ratio(
-        len(of(v, "failed", 180)), len(of(v, "failed", 180)) + len(of(v, "succeeded", 180))
-    )
+    for span in (180, 0):
+        ORACLE[f"failed_payment_share_{f'{span}d' if span else 'ever'}"] = lambda v, span=span: (
+            ratio(
+                len(of(v, "failed", span)),
+                len(of(v, "failed", span)) + len(of(v, "succeeded", span)),
+            )
+        )
     ORACLE["mrr"] = lambda v: v.money.mrr
     ORACLE["mrr_per_seat"] = lambda v: ratio(v.money.mrr, v.money.seats)
     ORACLE["mrr_per_active_day_28d"] = lambda v: ratio(

@@ -1,5 +1,6 @@
 """What the oracle of the features is made of: rows visible at a moment, and plain sums of them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -89,6 +90,11 @@ def days(rows: Iterable[Row]) -> set[date]:
 
 def distinct(rows: Iterable[Row], column: str) -> int:
     return len({row[column] for row in rows} - {None})
+
+
+def top_share(rows: Iterable[Row]) -> float | None:
+    kinds = Counter(row["event"] for row in rows if row["event"] is not None)
+    return ratio(max(kinds.values(), default=0), kinds.total())
 
 
 def total(rows: Iterable[Row], column: str) -> Decimal:

@@ -1,6 +1,7 @@
 """Every way of reducing a window against plain Python, on random rows, some late, in any zone."""
 
 import statistics
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -64,6 +65,10 @@ def measures() -> Iterator[None]:
 
     @measure(reduce="distinct", windows=WINDOWS, unit="kinds", reason="test")
     def try_distinct(usage):
+        return usage.event
+
+    @measure(reduce="top_share", windows=WINDOWS, unit="share", reason="test")
+    def try_top_share(usage):
         return usage.event
 
     yield
@@ -148,6 +153,9 @@ def meant(kind: str, rows: list[Row], as_of: datetime, zone: ZoneInfo) -> float 
         "gap_max": max(gaps, default=None),
         "count": len(rows),
         "distinct": len({row["event"] for row in rows}),
+        "top_share": max(Counter(row["event"] for row in rows).values()) / len(rows)
+        if rows
+        else None,
         "latest": last_value(rows),
         "first": max(positive, default=None),
         "last": min(positive, default=None),
@@ -178,7 +186,7 @@ def test_every_reduction_equals_plain_python(
     frame = frame.astype({"occurred_at": "datetime64[us]", "known_at": "datetime64[us]"})
     tables = tables_of({"usage": frame.astype({"customer_id": "str", "event": "str"})})
     grid = Grid.of([pd.Timestamp(m) for m in as_ofs], WINDOWS, name)
-    kinds = [*DAY_KINDS, "count", "distinct"]
+    kinds = [*DAY_KINDS, "count", "distinct", "top_share"]
     wanted = {f"try_{kind}": {(0, w) for w in wanted_days} for kind in kinds}
     wanted |= {f"try_{kind}": {(0, EVER)} for kind in ("latest", "first", "last")}
     customer = np.repeat(np.arange(len(NAMES)), len(as_ofs))
