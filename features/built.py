@@ -35,14 +35,18 @@ class Built:
     def take(self, rows: np.ndarray) -> "Built":
         """The rows where a boolean mask holds, or at those positions."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        keys, state = (p.iloc[rows].reset_index(drop=True) for p in (self.keys, self.state))
+        keys, state = (numbered(part, rows) for part in (self.keys, self.state))
         return Built(keys, some_rows(self.features, rows), state, self.catalogue)
 
 
 def some_rows(features: pd.DataFrame | Stored, rows: np.ndarray) -> pd.DataFrame | Stored:
-    """Some of the rows, numbered anew; copied only where they are in memory and not all."""
+    """Those of a frame that may stay on disk."""
     if isinstance(features, Stored):
         return features.take(rows, renumber=True)
-    if len(rows) == len(features) and np.array_equal(rows, np.arange(len(rows))):
-        return features
-    return features.iloc[rows].reset_index(drop=True)
+    return numbered(features, rows)
+
+
+def numbered(frame: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
+    """Some of the rows, numbered anew; copied only where they are not all."""
+    everything = len(rows) == len(frame) and np.array_equal(rows, np.arange(len(rows)))
+    return (frame if everything else frame.iloc[rows]).reset_index(drop=True)

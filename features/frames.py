@@ -5,7 +5,7 @@ A frame of many rows is built and written some dates at a time, and its features
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +22,7 @@ from features.project import Project, Target
 from features.snapshot import is_snapshot
 from features.staging import Staged
 from features.state_products import product_columns
-from features.stored import GROUP, Stored, plain
+from features.stored import GROUP, Stored, to_series
 
 FORMAT = 1
 _PARTS = ("keys", "features", "state")
@@ -126,19 +126,17 @@ def read_frame(place: Path, held: int) -> Built:
     schema = file.schema_arrow
     catalogue = tuple(map(Feature.from_card, json.loads(schema.metadata[b"catalogue"])))
     of = {part: [c for c in schema.names if c.startswith(f"{part}.")] for part in _PARTS}
-    stays = file.metadata.num_rows > held
-    wide = file.read([c for part in _PARTS for c in of[part] if not (stays and part == "features")])
-    parts = {}
-    for part in _PARTS:
-        frame = wide.select([c for c in of[part] if c in wide.column_names]).to_pandas()
-        parts[part] = plain(frame.rename(columns=_own_name))
-    features = Stored(place, {_own_name(c): c for c in of["features"]}) if stays else None
-    return Built(
-        parts["keys"],
-        parts["features"] if features is None else features,
-        parts["state"],
-        catalogue,
-    )
+    keys, state = (_frame(file, of[part]) for part in ("keys", "state"))
+    if file.metadata.num_rows > held:
+        features = Stored(place, {_own_name(c): c for c in of["features"]})
+        return Built(keys, features, state, catalogue)
+    return Built(keys, _frame(file, of["features"]), state, catalogue)
+
+
+def _frame(file: pq.ParquetFile, columns: Sequence[str]) -> pd.DataFrame:
+    """Some columns of all rows, one after the other: what is held twice is one of them."""
+    found = {_own_name(c): to_series(file.read([c]).column(0)) for c in columns}
+    return pd.DataFrame(found, pd.RangeIndex(file.metadata.num_rows), copy=False)
 
 
 def _own_name(column: str) -> str:

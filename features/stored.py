@@ -85,10 +85,12 @@ class Stored:
         tables = [*self._tables([self._names[name] for name in names], rows[order])]
         if not tables:
             return pd.DataFrame({name: pd.Series(dtype=float) for name in names})
-        frame = pa.concat_tables(tables).to_pandas().set_axis(names, axis=1)
+        columns = pa.concat_tables(tables).columns
+        found = {name: to_series(one) for name, one in zip(names, columns, strict=True)}
+        frame = pd.DataFrame(found, copy=False)
         if not np.array_equal(order, np.arange(len(order))):
             frame = frame.iloc[np.argsort(order)].reset_index(drop=True)
-        return plain(frame)
+        return frame
 
     def _tables(self, columns: list[str], rows: Rows) -> Iterator[pa.Table]:
         """The same from each row group that has some of the sorted rows."""
@@ -113,8 +115,12 @@ class _Places:
         return self._stored.read(np.asarray(rows, dtype=np.int64))
 
 
-def plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Text as objects, None where it is missing, as a build gives it."""
-    for column in frame.select_dtypes(["object", "str"]).columns:
-        frame[column] = frame[column].astype(object).where(frame[column].notna(), None)
-    return frame
+def to_series(column: pa.ChunkedArray) -> pd.Series:
+    """A column as a build gives it: text as objects, equal ones once, None where missing."""
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        found: pd.Series = column.to_pandas()
+        return found
+    encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+    values = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
+    codes = encoded.indices.fill_null(len(values) - 1)
+    return pd.Series(values[codes.to_numpy(zero_copy_only=False)], dtype=object)

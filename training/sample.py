@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from features.built import Built, some_rows
+from features.built import Built, numbered, some_rows
 from features.clock import first_fact
 from features.declare import Feature
 from features.errors import UnfitDataError, UnknownFeatureError
@@ -132,14 +132,14 @@ class Dataset:
         self.rows = np.flatnonzero(labeller.eligible)
         self._labeller = labeller
         self._labels: dict[datetime | None, Floats] = {}
-        self.keys = built.keys.iloc[self.rows].reset_index(drop=True)
+        self.keys = numbered(built.keys, self.rows)
         known = chosen(built.catalogue, target.features)
         self.catalogue = known if target.label else _seen_whole(known, staged, target, built)
         names = [feature.name for feature in self.catalogue]
         features = built.features
         chosen_ones = features.select(names) if isinstance(features, Stored) else features[names]
         self.frame = some_rows(chosen_ones, self.rows)
-        state = built.state.iloc[self.rows].reset_index(drop=True)
+        state = numbered(built.state, self.rows)
         self.customer = self._groups()
         self.value = state["value_per_month"].to_numpy(dtype=np.float64)
         sensitive = sensitive_values(staged, self.keys["customer_id"])
