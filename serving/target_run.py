@@ -120,7 +120,7 @@ class TargetRun:
         self._not_scored |= dict(zip(ids[~rows], reasons[~rows], strict=True))
         if self._model is None or not rows.any():
             return
-        features = built.features[rows]
+        features = built.table[rows]
         matrix = self._model.matrix(features)
         who = ids[rows].tolist()
         writer.add_rows(self.name, who, matrix)
