@@ -4,6 +4,8 @@ The two tables below were written from the meaning of the features and of the st
 any result was seen.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
@@ -29,6 +31,7 @@ FAMILIES = {
     "profile": "profile",
     "touches": "contacts",
 }
+FEW = 10  # rows of a family below which its recall says nothing
 FACTORS = ("usage", "support", "billing", "lifecycle", "profile")
 
 # Column of the extended tables -> the stated category that it would speak for.
@@ -96,3 +99,55 @@ def risen(truth: pd.DataFrame, known: pd.DataFrame, times: float, months: int) -
     owed = both["churn_involuntary"] >= times * both["churn_involuntary_before"]
     left = both["hazard"] >= times * both["hazard_before"]
     return both[np.where(unpaid, owed, left)].reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Told:
+    """Families of the first reasons, greatest first, beside the true one.
+
+    `ours` is of shape (n, TOP), `true` of shape (n,).
+    """
+
+    ours: np.ndarray
+    true: np.ndarray
+
+    @property
+    def first(self) -> np.ndarray:
+        """Whether the first reason agrees, shape (n,)."""
+        return np.asarray(self.ours[:, 0] == self.true)
+
+    @property
+    def among(self) -> np.ndarray:
+        """Whether any of those told agrees, shape (n,)."""
+        return np.asarray((self.ours == self.true[:, None]).any(axis=1))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Told"]) -> "Told":
+        """Those of several companies."""
+        return cls(*(np.concatenate([getattr(p, k) for p in parts]) for k in ("ours", "true")))
+
+    def recalls(self) -> dict[str, tuple[int, float, float]]:
+        """Rows of each true family, and the shares of them where `first` and `among` hold."""
+        families, rows = np.unique(self.true.astype(str), return_counts=True)
+        return {
+            str(f): (
+                int(n),
+                float(self.first[self.true == f].mean()),
+                float(self.among[self.true == f].mean()),
+            )
+            for f, n in zip(families, rows, strict=True)
+        }
+
+    def cells(self) -> str:
+        """Rows, agreement with its error, the commonest, any order, balanced, among those told."""
+        n, share = len(self.true), float(self.first.mean())
+        shares, mine = (
+            pd.Series(one).value_counts(normalize=True) for one in (self.true, self.ours[:, 0])
+        )
+        random = float((shares * mine.reindex(shares.index).fillna(0)).sum())
+        counted = [recall for rows, recall, _ in self.recalls().values() if rows >= FEW]
+        error = np.sqrt(share * (1 - share) / n)
+        return (
+            f"{n:,} | {share:.1%} | {error:.1%} | {shares.max():.1%} | {random:.1%} |"
+            f" {np.mean(counted):.1%} | {1 / len(counted):.1%} | {self.among.mean():.1%} |"
+        )
