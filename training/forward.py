@@ -94,7 +94,7 @@ def _rarer(y: Floats) -> float:
 
 def _gain(model: PropensityModel, before: Sample, after: Sample) -> Floats:
     """Both at the level of the newest slice of `before`."""
-    recent = before.as_of.isin(newest(list(before.as_of))).to_numpy()
+    recent = np.flatnonzero(before.as_of.isin(newest(list(before.as_of))))
     level = fit_calibration(
         model.decision_function(before.X[recent]), before.y[recent], method="shift"
     )
