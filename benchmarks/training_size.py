@@ -351,9 +351,10 @@ def remedies(count: int, trees: int, folder: Path) -> Iterator[tuple[str, dict[s
 def keep(found: Iterator[tuple[str, dict[str, Any]]], which: str) -> None:
     """Each result as it comes, beside those of earlier runs, and the page of all."""
     path = HERE / "results" / "training_size.json"
-    kept = json.loads(path.read_text()) if path.exists() else {"size": {}, "remedies": {}}
-    run = f"`{' '.join(['python benchmarks/training_size.py', *sys.argv[1:]])}`"
+    words = " ".join(["python benchmarks/training_size.py", *sys.argv[1:]])
+    run = f"`{words.partition(' --folder')[0]}`"
     for what, one in found:
+        kept = json.loads(path.read_text()) if path.exists() else {"size": {}, "remedies": {}}
         about = f"{run}, {datetime.now(UTC):%Y-%m-%d}, load {os.getloadavg()[0]:.1f}"
         kept[which][what] = one | {"run": f"{about}, LightGBM {version('lightgbm')}"}
         path.write_text(json.dumps(kept, indent=1) + "\n")
