@@ -3,16 +3,20 @@
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import altair as alt
 import numpy as np
 from numpy.typing import ArrayLike
 from pandas import DataFrame
+from scipy.stats import binomtest
 
 from features.declare import Feature
-from models.metrics import calibration_bins, checked
+from models.metrics import calibration_bins, checked, equal_count_bins
+from models.portable import Floats
 
 Chart = alt.TopLevelMixin
+LayerChart = alt.LayerChart | alt.FacetChart
 WIDTH, HEIGHT = 420, 300
 _CONTACTED = "Share of customers, highest probability first"
 _ESTIMATE = ("value", "low", "high")
@@ -36,6 +40,120 @@ def calibration_chart(y: ArrayLike, p: ArrayLike, title: str = "Calibration") ->
         points.mark_line(color="#4c78a8"),
         points.mark_circle(color="#4c78a8", size=70),
     ).properties(title=title, width=WIDTH, height=HEIGHT)
+
+
+def reliability_chart(
+    y: ArrayLike, p: ArrayLike, group: ArrayLike, title: str = "Calibration by group"
+) -> Chart:
+    """Observed rate against mean probability, a panel for each group; the diagonal is perfect.
+
+    Parameters
+    ----------
+    y, p : array-like of shape (n,)
+    group : array-like of shape (n,)
+        Names. Each is drawn in five equal-count bins, with the 95 % interval of the rate (Wilson,
+        as if no two rows were of the same customer).
+    """
+    y, p, _ = checked(y, p)
+    names = np.asarray(group).astype(str)
+    parts = {name: _reliability(y[names == name], p[names == name]) for name in np.unique(names)}
+    edge = max(float(part[["predicted", "high"]].max().max()) for part in parts.values())
+    panels = [_reliability_panel(part, name, edge) for name, part in parts.items()]
+    chart: Chart = alt.concat(*panels, columns=3).properties(title=title)
+    return chart
+
+
+def _reliability(y: Floats, p: Floats) -> DataFrame:
+    """Bins of one group with the interval of their rates."""
+    bins = equal_count_bins(p, 5)
+    rows = []
+    for number in np.unique(bins):
+        mine = bins == number
+        events, size = int(y[mine].sum()), int(mine.sum())
+        low, high = binomtest(events, size).proportion_ci(method="wilson")
+        rows.append((size, p[mine].mean(), events / size, low, high))
+    return DataFrame(rows, columns=["rows", "predicted", "observed", "low", "high"])
+
+
+def _reliability_panel(bins: DataFrame, name: str, edge: float) -> LayerChart:
+    scale, axis = alt.Scale(domain=[0, edge], nice=False), alt.Axis(format="%", tickCount=4)
+    base = alt.Chart(bins).encode(
+        x=alt.X("predicted:Q", title="Mean probability", scale=scale, axis=axis),
+        tooltip=["rows:Q", *map(_share_tip, ("predicted", "observed", "low", "high"))],
+    )
+    diagonal = alt.Chart(DataFrame({"predicted": [0, edge], "observed": [0, edge]}))
+    return alt.layer(
+        diagonal.mark_line(strokeDash=[4, 4], color="#888").encode(x="predicted", y="observed"),
+        base.mark_rule(color="#4c78a8").encode(y=alt.Y("low:Q"), y2="high:Q"),
+        base.mark_circle(color="#4c78a8", size=60, opacity=1).encode(
+            y=alt.Y("observed:Q", title="Share in which it happened", scale=scale, axis=axis)
+        ),
+    ).properties(title=f"{name}: {int(bins['rows'].sum()):,} rows", width=190, height=190)
+
+
+def agreement_chart(
+    predicted: ArrayLike, true: ArrayLike, title: str = "Against the true probability"
+) -> Chart:
+    """Mean true against mean predicted probability in twenty equal-count groups.
+
+    Each with the middle eighty percent of its true probabilities; on the diagonal the two agree.
+
+    Parameters
+    ----------
+    predicted, true : array-like of shape (n,)
+        Of the same rows; the truth is known of simulated companies only.
+    """
+    rows = DataFrame({"predicted": predicted, "true": true}, dtype=np.float64)
+    by = rows.groupby(equal_count_bins(rows["predicted"].to_numpy(), 20))
+    groups = by.mean().assign(rows=by.size())
+    groups["low"], groups["high"] = by["true"].quantile(0.1), by["true"].quantile(0.9)
+    edge = float(groups[["predicted", "high"]].max().max())
+    axis = alt.Axis(format="%")
+    base = alt.Chart(groups).encode(
+        x=alt.X("predicted:Q", title="Mean predicted probability", axis=axis),
+        tooltip=["rows:Q", *map(_share_tip, ("predicted", "true", "low", "high"))],
+    )
+    diagonal = alt.Chart(DataFrame({"predicted": [0, edge], "true": [0, edge]}))
+    return alt.layer(
+        diagonal.mark_line(strokeDash=[4, 4], color="#888").encode(x="predicted", y="true"),
+        base.mark_rule(color="#4c78a8", opacity=0.5).encode(y=alt.Y("low:Q"), y2="high:Q"),
+        base.mark_circle(color="#4c78a8", size=60, opacity=1).encode(
+            y=alt.Y("true:Q", title="True probability", axis=axis)
+        ),
+    ).properties(title=title, width=WIDTH, height=HEIGHT)
+
+
+def reasons_chart(
+    reasons: Sequence[Sequence[Mapping[str, Any]]], title: str = "The first reason"
+) -> Chart:
+    """How many customers have each first reason, and whether the company can act on it.
+
+    Parameters
+    ----------
+    reasons : sequence of sequence of mapping
+        Of each customer, as `Explainer.explain` gives them; those that lower the probability do
+        not count.
+    """
+    first = [
+        {"reason": one[0]["code"].replace("_", " "), "controllable": one[0]["controllable"]}
+        for one in reasons
+        if one and one[0]["contribution"] > 0
+    ]
+    rows = DataFrame(first, columns=["reason", "controllable"]).value_counts().reset_index()
+    rows["act"] = np.where(rows["controllable"], "can be acted on", "context")
+    kinds = alt.Scale(domain=["can be acted on", "context"], range=["#4c78a8", "#b8b8b8"])
+    chart: Chart = (
+        alt.Chart(rows)
+        .mark_bar()
+        .encode(
+            x=alt.X("count:Q", title="Customers", axis=alt.Axis(tickMinStep=1)),
+            y=alt.Y("reason:N", sort="-x", title=None, axis=alt.Axis(labelLimit=260)),
+            color=alt.Color("act:N", title=None, scale=kinds),
+            tooltip=["reason:N", "count:Q"],
+        )
+        .properties(title=title, width=WIDTH, height=alt.Step(18))
+    )
+    return chart
 
 
 def lift_chart(y: ArrayLike, p: ArrayLike, title: str = "Events found") -> Chart:

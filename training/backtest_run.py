@@ -13,6 +13,7 @@ from features.staging import Staged
 from models.charts import origins_chart, write_chart
 from models.registry import Registry
 from training.backtest import Backtest, backtest, champion_of
+from training.backtest_kept import keep_tested
 from training.backtest_lists import lists_of
 from training.backtest_looks import Look, record
 from training.backtest_segments import segments_of
@@ -109,6 +110,7 @@ def prove(
         looks=_look(staged, report, verb),
     )
     keep(report, project.outputs / "backtests")
+    keep_tested(data, found, project.outputs / "backtests", target_name)
     return Proof(data, data_end, found, guard, report)
 
 

@@ -12,7 +12,15 @@ from features.project import Project
 from models.card import describe
 from models.card_limits import limits
 from models.card_page import card_pages
-from models.charts import calibration_chart, lift_chart, top_features_chart, write_chart
+from models.charts import (
+    agreement_chart,
+    calibration_chart,
+    lift_chart,
+    reasons_chart,
+    reliability_chart,
+    top_features_chart,
+    write_chart,
+)
 
 
 @pytest.fixture
@@ -82,6 +90,38 @@ def test_lift_chart_rises_to_all_events_and_ties_do_not_help(outcome):
     assert rows[5]["found"] > 1.5 * rows[5]["contacted"]
     flat = _rows(lift_chart(y, np.full(len(y), 0.2)), "found")
     assert all(row["found"] == pytest.approx(row["contacted"]) for row in flat)
+
+
+def test_each_group_has_its_own_reliability(outcome):
+    y, p = outcome
+    groups = np.where(np.arange(len(y)) < 1000, "small", "large")
+    panels = reliability_chart(y, p, groups).to_dict()
+    assert [panel["title"] for panel in panels["concat"]] == [
+        "large: 2,000 rows",
+        "small: 1,000 rows",
+    ]
+    rows = [row for found in panels["datasets"].values() for row in found if "low" in row]
+    assert sorted(row["rows"] for row in rows) == [200] * 5 + [400] * 5
+    assert all(row["low"] < row["observed"] < row["high"] for row in rows)
+
+
+def test_agreement_is_of_groups_and_not_of_customers(outcome):
+    _, p = outcome
+    rows = _rows(agreement_chart(p, p / 2), "low")
+    assert [row["rows"] for row in rows] == [150] * 20
+    assert all(row["true"] == pytest.approx(row["predicted"] / 2) for row in rows)
+
+
+def test_first_reasons_are_counted_where_they_raise_the_risk():
+    def reason(code, contribution):
+        return {"code": code, "contribution": contribution, "controllable": code == "low_use"}
+
+    told = [[reason("low_use", 0.2), reason("price", 0.1)], [reason("price", 0.1)]]
+    told += [[reason("low_use", 0.1)], [reason("price", -0.1)], []]
+    rows = reasons_chart(told).to_dict()["datasets"].values()
+    counts = {row["reason"]: (row["count"], row["act"]) for found in rows for row in found}
+    assert counts == {"low use": (2, "can be acted on"), "price": (1, "context")}
+    assert reasons_chart([]).to_dict()
 
 
 def test_charts_of_one_class_can_be_drawn():

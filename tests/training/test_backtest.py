@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 
 import retention_jobs
+from features.errors import UnfitDataError
 from features.frames import frame
 from features.project import load_project
 from features.staging import stage
+from models.metrics import log_loss
+from training.backtest_kept import newest_backtest
 from training.backtest_looks import Look, record
 from training.backtest_run import run_backtest
 from training.backtest_segments import OTHER, columns_of, merged
@@ -77,6 +80,13 @@ def test_a_shop_is_proven_and_nothing_is_registered(shop, registry, monkeypatch,
     folder = staged.project.outputs / "backtests"
     assert json.loads((folder / "churn.json").read_text()) == report
     assert (folder / "churn-origins.png").stat().st_size > 1000
+    kept, tested = newest_backtest(staged.project, "churn")
+    assert kept == report
+    by_origin = tested.groupby("origin")
+    assert by_origin.size().tolist() == [one["test"]["rows"] for one in report["origins"]]
+    losses = [log_loss(rows["event"], rows["p_model"]) for _, rows in by_origin]
+    assert losses == pytest.approx([one["model"]["log_loss"]["value"] for one in report["origins"]])
+    assert {f"p_{one}" for one in report["baselines"]} <= {*tested}
 
     rows = list(table_rows("churn", report))
     models = 1 + len(report["baselines"])
@@ -103,6 +113,8 @@ def test_what_cannot_be_proven_is_a_sentence(snapshot, people, registry, monkeyp
     assert verdict.startswith("churn: grade U")
     assert not (staged.project.outputs / "looks.csv").exists()
     assert not (staged.project.outputs / "backtests").exists()
+    with pytest.raises(UnfitDataError, match=r"no back-test of 'churn' is kept at .*churn\.json"):
+        newest_backtest(staged.project, "churn")
 
 
 def test_sentences_tell_what_lists_were_worth():
