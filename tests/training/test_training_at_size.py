@@ -127,7 +127,7 @@ def test_a_streamed_matrix_grows_the_same_trees(rng):
 
 
 def test_training_says_what_it_read_and_left_out(shops, registry, monkeypatch):
-    """From the table to the registry: guard, search, back-test, refit and reasons, all from disk."""
+    """From table to registry: guard, search, back-test, refit and reasons, all from disk."""
     monkeypatch.setattr(streamed, "FEW", 10_000)  # folds in memory, whole samples from disk
     monkeypatch.setattr(streamed, "BLOCK", 1_000)
     staged = shops[1]
