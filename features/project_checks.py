@@ -181,6 +181,8 @@ def _check_split(key: str, target: "Target") -> None:
         raise ValueError(f"{key}: train_sample and test_sample are both {split.train_sample!r}")
     if split.train_sample is not None and split.test_share is not None:
         raise ValueError(f"{key}: give either train_sample and test_sample or test_share")
+    if split.population_rate is not None and split.train_sample is None:
+        raise ValueError(f"{key}.population_rate is for a train_sample, which is missing")
     by_row = split.train_sample is not None or split.test_share is not None
     if by_row and (split.train or split.test or split.test_from is not None):
         raise ValueError(f"{key}: give either moments or rows to train and test on")

@@ -55,6 +55,8 @@ class Split(_Section):
     test_from: Moment | None = None
     train_sample: str | None = None  # snapshots: value of the column `sample` of rows that train
     test_sample: str | None = None  # and of those that test; other rows do neither
+    # of the company, where `train_sample` was drawn by the outcome; probabilities are moved to it
+    population_rate: float | None = Field(None, gt=0, lt=1)
     test_share: float | None = Field(None, gt=0, lt=1)  # the last rows by `row_number`, or with
     seed: int | None = Field(None, ge=0)  # a seed rows drawn as by scikit-learn's train_test_split
     recalibrate_every: int | None = Field(None, gt=0)  # rows of a `test_share` without a seed: each

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -128,7 +128,28 @@ def _held_out(
         choice = (data.chooser or choose)(seen, encoder.categorical)
         choice = held_to_time(choice, seen, encoder.categorical, wait)
     found = _predict(seen, unseen, encoder, choice, champion, wait)
+    population = data.target.split.population_rate
+    if population is not None:
+        found = _in_population(found, float(seen.y.mean()), population)
     return _trial(at, (seen.rows, seen.y), (unseen.rows, unseen.y), found)
+
+
+def _in_population(found: _Predicted, sampled: float, population: float) -> _Predicted:
+    """Every probability less what drawing the sample by the outcome added to its log-odds.
+
+    References
+    ----------
+    King, G., & Zeng, L. (2001). Logistic regression in rare events data. Political Analysis, 9(2),
+    137-163. doi:10.1093/oxfordjournals.pan.a004868
+    """
+    ratio = population * (1 - sampled) / (sampled * (1 - population))  # of the odds
+
+    def at_rate(p: Floats) -> Floats:
+        return np.asarray(p * ratio / (1 - p + p * ratio))
+
+    moved = {name: at_rate(p) for name, p in found.probability.items()}
+    constant = float(at_rate(np.asarray(found.constant)))
+    return replace(found, probability=moved, constant=constant)
 
 
 def run_folds(data: Dataset, *, champion: Setting | None = None, seed: int = 0) -> Trial:

@@ -15,6 +15,7 @@ from training.readiness import plan
 from training.sample import Dataset
 from training.splits import customer_folds, holdout
 from training.train import train
+from training.trial import run_snapshot
 
 TOML = """
 name = "held"
@@ -105,6 +106,20 @@ def test_who_taught_the_model_is_published_out_of_fold(staged, registry, split, 
     assert np.corrcoef(own, found["probability"])[0, 1] > 0.9
 
 
+def test_a_sample_drawn_by_the_outcome_is_judged_at_the_rate_of_the_company(staged):
+    given = staged('{ train_sample = "even", test_sample = "real" }')
+    target, built = given.project.target("churn"), frame(given, "churn")
+    split = target.split.model_copy(update={"population_rate": 0.02})
+    company = target.model_copy(update={"split": split})
+    plain, moved = (run_snapshot(Dataset(given, one, built)) for one in (target, company))
+    assert moved.constant == pytest.approx(0.02, rel=0.05)
+    sampled = plain.train_y.mean()
+    less = np.log(0.02 / 0.98) - np.log(sampled / (1 - sampled))
+    for name, p in plain.probability.items():
+        q = moved.probability[name]
+        np.testing.assert_allclose(np.log(q / (1 - q)), np.log(p / (1 - p)) + less, atol=1e-6)
+
+
 def test_rows_alike_in_every_feature_are_one_customer(staged):
     alone, grouped = dataset(staged("{}")), dataset(staged("{ group_duplicates = true }"))
     assert len(np.unique(alone.customer)) == 600
@@ -161,6 +176,11 @@ def test_a_split_the_snapshot_cannot_make_is_said_in_one_line(split, columns, sa
             "recalibrate_every = 9, test_share = 0.2, seed = 1",
             "recalibrate_every needs test_share without a seed",
             id="drawn-blocks",
+        ),
+        pytest.param(
+            "population_rate = 0.02",
+            "population_rate is for a train_sample, which is missing",
+            id="no-sample",
         ),
         pytest.param('train_sample = "a"', "needs both train_sample and test_sample", id="one"),
         pytest.param(
