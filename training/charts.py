@@ -79,7 +79,7 @@ def causes_chart(rows: DataFrame, title: str = "Where customers will be") -> Cha
         alt.Chart(rows)
         .mark_area()
         .encode(
-            x=alt.X("days:Q", title="Days ahead"),
+            x=alt.X("days:Q", title="Days ahead", scale=alt.Scale(nice=False)),
             y=alt.Y("share:Q", title="Customers", axis=_PERCENT, scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("what:N", title=None, scale=scale),
             order=alt.Order("rank:Q"),
@@ -113,7 +113,7 @@ def spread_chart(
     marked = DataFrame({"at": [*mark.values()], "name": [*mark]})
     bars = (
         alt.Chart(rows)
-        .mark_bar(color=_INK, opacity=0.7)
+        .mark_bar(color="#bbb")
         .encode(
             x=alt.X("low:Q", title=said, bin="binned", axis=alt.Axis(format="~s")),
             x2="high:Q",
@@ -166,7 +166,7 @@ def profit_chart(
     first = rows[rows["model"] == rows["model"].iloc[0]]
     names = [*rows["model"].unique()]
     base = alt.Chart(rows).encode(
-        x=alt.X("capacity:Q", title="Customers that can be contacted"),
+        x=alt.X("capacity:Q", title="Customers that can be contacted", scale=alt.Scale(type="log")),
         color=alt.Color("model:N", title="List by", sort=names),
         tooltip=["model", "capacity", alt.Tooltip("realised:Q", format=",.0f")],
     )
@@ -188,12 +188,12 @@ def terms_chart(rows: DataFrame, currency: str, title: str = "Profit of a run") 
     rows : DataFrame
         As `training.backtest_value.profit_under` gives them.
     """
-    edge = float(rows["realised"].abs().max()) or 1.0
+    edge = 1.5 * float(rows["realised"].abs().max()) or 1.0  # pale enough to read on
     pairs = rows[["realised", "contacted"]].itertuples(index=False)
     told = rows.assign(said=[f"{earned:,.0f} ({count:,.0f})" for earned, count in pairs])
     base = alt.Chart(told).encode(
         x=alt.X(
-            "success_rate:O", title="Contacts that work", axis=alt.Axis(format="%", labelAngle=0)
+            "success_rate:O", title="Contacts that work", axis=alt.Axis(format=".0%", labelAngle=0)
         ),
         y=alt.Y("contact_cost:O", title=f"Cost of a contact, {currency}", sort="descending"),
     )
