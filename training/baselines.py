@@ -35,6 +35,18 @@ def constant(train: Sample) -> Constant:
     return Constant(float((y.sum() + 0.5) / (len(y) + 1)))  # never exactly 0 or 1
 
 
+def in_population(probability: Floats, sampled: float, population: float) -> Floats:
+    """Probabilities of a sample drawn by the outcome, at the rate of the population, shape (n,).
+
+    References
+    ----------
+    King, G., & Zeng, L. (2001). Logistic regression in rare events data. Political Analysis, 9(2),
+    137-163. doi:10.1093/oxfordjournals.pan.a004868
+    """
+    odds = population * (1 - sampled) / (sampled * (1 - population))
+    return np.asarray(probability * odds / (1 - probability + probability * odds))
+
+
 @dataclass(frozen=True)
 class Rule:
     """A step-wise probability along one column, in one direction.

@@ -10,7 +10,7 @@ import numpy as np
 from models.encode import Encoder
 from models.portable import LIMIT, sigmoid
 from models.prior import Prior
-from training.baselines import constant, simple_rule
+from training.baselines import constant, in_population, simple_rule
 from training.forward import held_to_time
 from training.labels import known_after
 from training.recipe import DEFAULT, LOGISTIC, Choice, Setting, learn
@@ -135,20 +135,9 @@ def _held_out(
 
 
 def _in_population(found: _Predicted, sampled: float, population: float) -> _Predicted:
-    """Every probability less what drawing the sample by the outcome added to its log-odds.
-
-    References
-    ----------
-    King, G., & Zeng, L. (2001). Logistic regression in rare events data. Political Analysis, 9(2),
-    137-163. doi:10.1093/oxfordjournals.pan.a004868
-    """
-    ratio = population * (1 - sampled) / (sampled * (1 - population))  # of the odds
-
-    def at_rate(p: Floats) -> Floats:
-        return np.asarray(p * ratio / (1 - p + p * ratio))
-
-    moved = {name: at_rate(p) for name, p in found.probability.items()}
-    constant = float(at_rate(np.asarray(found.constant)))
+    """Every probability at the rate of the company."""
+    moved = {name: in_population(p, sampled, population) for name, p in found.probability.items()}
+    constant = float(in_population(np.asarray(found.constant), sampled, population))
     return replace(found, probability=moved, constant=constant)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from xgboost import XGBClassifier
 
+from training.baselines import in_population
 from training.recipe import LOGISTIC, fit
 from training.sample import Dataset, Rows, Sample
 from training.splits import customer_folds
@@ -37,6 +38,7 @@ class Task:
     unseen: Sample
     categorical: Sequence[int]
     budget: float
+    population: float | None  # the rate of the company, where the sample was drawn by the outcome
     train: pd.DataFrame = field(init=False)
     test: pd.DataFrame = field(init=False)
 
@@ -144,11 +146,12 @@ def tasks(data: Dataset, trial: Trial, budget: float, seed: int) -> list[tuple[T
     else:
         train, test = (trial.train_rows, trial.train_y), (trial.test_rows, trial.y)
         parts = [(train, test, np.arange(len(trial.y)))]
+    population = data.target.split.population_rate
     found = []
     for learned, tested, places in parts:
         encoder = data.encoder(*learned)
         seen, unseen = data.sample(*learned, encoder), data.sample(*tested, encoder)
-        found.append((Task(seen, unseen, encoder.categorical, budget), places))
+        found.append((Task(seen, unseen, encoder.categorical, budget, population), places))
     return found
 
 
@@ -161,7 +164,10 @@ def predicted(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                out[places] = RIVALS[name](task)
+                p = RIVALS[name](task)
+            if task.population is not None:
+                p = in_population(p, float(task.seen.y.mean()), task.population)
+            out[places] = p
         except Exception as error:  # noqa: BLE001  what another library cannot do is a result
             return None, time.perf_counter() - start, f"{type(error).__name__}: {error}"[:200]
     return out, time.perf_counter() - start, ""
