@@ -166,7 +166,11 @@ def profit_chart(
     first = rows[rows["model"] == rows["model"].iloc[0]]
     names = [*rows["model"].unique()]
     base = alt.Chart(rows).encode(
-        x=alt.X("capacity:Q", title="Customers that can be contacted", scale=alt.Scale(type="log")),
+        x=alt.X(
+            "capacity:Q",
+            title="Customers that can be contacted",
+            scale=alt.Scale(type="log", nice=False),
+        ),
         color=alt.Color("model:N", title="List by", sort=names),
         tooltip=["model", "capacity", alt.Tooltip("realised:Q", format=",.0f")],
     )
