@@ -62,13 +62,14 @@ def test_a_ratio_without_its_parts_is_a_figure_of_its_own() -> None:
     assert lacking.index("seats_used_share_28d") not in positions
 
 
-@pytest.mark.parametrize("name", [n for n, f in CATALOGUE.items() if f.unit in ("ratio", "share")])
+RATIOS = [n for n in DERIVED if CATALOGUE[n].unit in ("ratio", "share")]
+
+
+@pytest.mark.parametrize("name", RATIOS)
 def test_all_ratios_of_the_catalogue_follow(name: str) -> None:
     """But those told by the state as they are: nothing else says what they are made of."""
     names = [*CATALOGUE]
-    told = {"price_rise_share"}
-    assert name in DERIVED
-    assert (names.index(name) in Following(names).positions) == (name not in told)
+    assert (names.index(name) in Following(names).positions) == (name != "price_rise_share")
 
 
 def test_the_catalogue_is_known_to_whoever_asks_first() -> None:
