@@ -101,6 +101,14 @@ class TestFigures:
         assert 0.2 < _number(worth, "predicted, mean") / _number(worth, "ratio formula") < 5
         assert 0 < _number(worth, "churn a month") < 0.2
 
+    def test_orders_are_near_those_that_came(self, runs: dict[str, Run]) -> None:
+        sums = _said(runs["03_survival_and_cltv"], '"everybody the mean"')
+        mean = _number(sums, "everybody the mean", 2)
+        for who in ("by features", "BG/NBD"):
+            expected, came, error = (_number(sums, who, at) for at in range(3))
+            assert expected == pytest.approx(came, rel=0.25)
+            assert error < mean
+
     def test_who_knows_afterwards_earns_most(self, runs: dict[str, Run]) -> None:
         at = _said(runs["04_value_and_capacity"], 'earned["capacity"] == capacity')
         contacted, expected, realised = (_number(at, "known afterwards", n) for n in (1, 2, 3))

@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike
 from pandas import DataFrame
 
 from models.charts import HEIGHT, WIDTH, Chart
+from models.metrics import equal_count_bins
 
 _PERCENT = alt.Axis(format="%")
 _CAUSES = {"still there": "#d9d9d9", "voluntary": "#4c78a8", "involuntary": "#f58518"}
 _INK, _OTHER = "#4c78a8", "#f58518"
+_ORDERS = ("expected", "came")
 
 
 def hazard_chart(rows: DataFrame, title: str = "Who leaves in each month ahead") -> Chart:
@@ -245,3 +247,34 @@ def money_chart(
         .properties(title=title, width=WIDTH, height=HEIGHT)
     )
     return chart
+
+
+def orders_chart(came: ArrayLike, expected: Mapping[str, ArrayLike], title: str) -> Chart:
+    """Mean orders that came against those expected, in ten equal-count groups by model.
+
+    Parameters
+    ----------
+    came : array-like of shape (n,)
+        Of each customer.
+    expected : mapping of str to array-like of shape (n,)
+        By model; one whose numbers are NaN is left out.
+    """
+    parts = []
+    for name, values in expected.items():
+        rows = DataFrame({"expected": values, "came": came}, dtype=np.float64).dropna()
+        groups = rows.groupby(equal_count_bins(rows["expected"].to_numpy()))
+        parts.append(groups.mean().assign(customers=groups.size(), model=name))
+    found = pd.concat(parts)
+    edge = float(found[["expected", "came"]].max().max())
+    diagonal = alt.Chart(DataFrame({"expected": [0, edge], "came": [0, edge]}))
+    points = alt.Chart(found).encode(
+        x=alt.X("expected:Q", title="Expected orders per customer"),
+        y=alt.Y("came:Q", title="Orders that came per customer"),
+        color=alt.Color("model:N", title=None, sort=[*expected]),
+        tooltip=["model", "customers", *(alt.Tooltip(f"{n}:Q", format=".2f") for n in _ORDERS)],
+    )
+    return alt.layer(
+        diagonal.mark_line(strokeDash=[4, 4], color="#888").encode(x="expected:Q", y="came:Q"),
+        points.mark_line(),
+        points.mark_circle(size=60, opacity=1),
+    ).properties(title=title, width=WIDTH, height=HEIGHT)

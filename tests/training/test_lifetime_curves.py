@@ -5,7 +5,13 @@ import pytest
 from lifelines import KaplanMeierFitter
 
 from models.curve import PERIODS, Curve
-from training.charts import causes_chart, cohorts_chart, hazard_chart, spread_chart
+from training.charts import (
+    causes_chart,
+    cohorts_chart,
+    hazard_chart,
+    orders_chart,
+    spread_chart,
+)
 from training.lifetime_curves import by_causes, by_period, kaplan_meier_interval, with_kaplan_meier
 
 AT = (30, 90, 180)
@@ -75,3 +81,13 @@ def test_a_spread_counts_everybody_who_is_known(rng: np.random.Generator) -> Non
     counted = next(rows for rows in chart["datasets"].values() if "customers" in rows[0])
     assert sum(row["customers"] for row in counted) == 401
     assert max(row["high"] for row in counted) < 1000
+
+
+def test_orders_are_means_of_groups(rng: np.random.Generator) -> None:
+    came = rng.poisson(3, 200)
+    models = {"twice": 2.0 * came, "none": np.full(200, np.nan)}
+    chart = orders_chart(came, models, "Orders").to_dict()
+    rows = next(rows for rows in chart["datasets"].values() if "customers" in rows[0])
+    assert sum(row["customers"] for row in rows) == 200
+    assert {row["model"] for row in rows} == {"twice"}
+    assert all(row["expected"] == pytest.approx(2 * row["came"]) for row in rows)
