@@ -73,13 +73,11 @@ def test_expected_maximum_profit_is_the_integral_over_success_rates(seed):
     rates = (edges[1:] + edges[:-1]) / 2
     weight = np.diff(beta_distribution.cdf(edges, 6, 14))
     cuts = [np.inf, *np.unique(score)]
+    contacted = [score >= cut for cut in cuts]
     profits = np.array(
         [
-            [(rate * 190 - 1) * y[score >= c].mean() * (score >= c).mean() for rate in rates]
-            - 11 * np.mean((score >= c) & (y == 0))
-            if (score >= c).any()
-            else np.zeros(len(rates))
-            for c in cuts
+            (rates * 190 - 1) * np.mean(all_of & (y == 1)) - 11 * np.mean(all_of & (y == 0))
+            for all_of in contacted
         ]
     )
     expected = profits.max(axis=0) @ weight
