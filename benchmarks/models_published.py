@@ -137,7 +137,8 @@ def beside(
                 failed[name] = error
             else:
                 mine[name] = p
-        found.append(dict(followed(proof.data, replace(trial, probability=mine)).probability))
+        told = {"constant": trial.probability["constant"]} | mine  # what is followed, as ours was
+        found.append(dict(followed(proof.data, replace(trial, probability=told)).probability))
     own = {"constant": "constant", "rule": "rule", "model": "ours"}
     joined = [
         replace(trial, probability={new: trial.probability[old] for old, new in own.items()} | mine)
