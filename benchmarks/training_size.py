@@ -25,10 +25,9 @@ from typing import Any
 
 import lightgbm as lgb
 import numpy as np
-import pandas as pd
+from cases.size_case import SLICES, parts
+from cases.size_page import cells, page
 
-from features.built import Built
-from features.declare import Feature
 from features.frames import read_frame, write_frame
 from features.project import load_project
 from features.staging import stage
@@ -40,9 +39,6 @@ from training.splits import origins
 from training.trial import run_origin
 
 HERE = Path(__file__).parent
-NUMBERS, KINDS = 95, 5
-SLICES = 25  # dates that train; one more tests
-PART = 200_000  # rows made up at once
 HELD = 2_000_000  # rows of the run in memory, at most
 MIB = 1024
 PROJECT = """
@@ -67,74 +63,6 @@ TREES: dict[str, Any] = {
     "colsample_bytree": 1.0,
     "reg_lambda": 1.0,
 }
-
-
-def catalogue() -> tuple[Feature, ...]:
-    """A hundred features, five of them categories, one of those of many values."""
-    numbers = [
-        Feature(f"n_{i}", "usage", "events", f"Number {i}.", f"n_{i}") for i in range(NUMBERS)
-    ]
-    kinds = [
-        Feature(f"k_{i}", "profile", "kind", f"Kind {i}.", f"k_{i}", kind="category")
-        for i in range(KINDS)
-    ]
-    return (*numbers, *kinds)
-
-
-def parts(customers: int) -> Iterator[Built]:
-    """Every customer at every date; what drives leaving wanders a little from date to date."""
-    random = np.random.default_rng(0)
-    weights = np.zeros(NUMBERS)
-    weights[:12] = 0.5 * random.normal(size=12)
-    kinds = [np.array([f"{i}-{j}" for j in range(300 if i == 0 else 6)]) for i in range(KINDS)]
-    effects = [0.4 * random.normal(size=len(names)) for names in kinds]
-    for date in pd.date_range("2024-01-01", periods=SLICES + 1, freq="30D"):
-        weights[:12] += 0.04 * random.normal(size=12)
-        for start in range(0, customers, PART):
-            who = np.arange(start, min(start + PART, customers))
-            yield part(who, date, weights, kinds, effects)
-
-
-def part(
-    who: np.ndarray,
-    date: pd.Timestamp,
-    weights: np.ndarray,
-    kinds: list[np.ndarray],
-    effects: list[np.ndarray],
-) -> Built:
-    """Some customers at a date: half of what a number says is the customer's own and stays."""
-    own = np.random.default_rng([1, int(who[0])])
-    now = np.random.default_rng([2, int(who[0]), int(date.value // 10**9)])
-    numbers = np.sqrt(0.5) * (
-        own.standard_normal((NUMBERS, len(who))) + now.standard_normal((NUMBERS, len(who)))
-    )
-    codes = [own.integers(0, len(names), len(who)) for names in kinds]
-    odds = -3.2 + weights @ numbers + 0.5 * numbers[0] * numbers[1] - 0.4 * (numbers[2] > 1)
-    odds += sum(effect[code] for effect, code in zip(effects, codes, strict=True))
-    left = now.random(len(who)) < sigmoid(odds)
-    numbers[::10][now.random((NUMBERS // 10 + 1, len(who))) < 0.1] = np.nan
-    columns = {f"n_{i}": values for i, values in enumerate(numbers)}
-    columns |= {
-        f"k_{i}": names[code].astype(object)
-        for i, (names, code) in enumerate(zip(kinds, codes, strict=True))
-    }
-    ids = np.char.add("c", who.astype(str)).astype(object)
-    keys = pd.DataFrame({"customer_id": ids, "as_of": date.as_unit("us")})
-    return Built(keys, pd.DataFrame(columns), state_of(left), catalogue())
-
-
-def state_of(left: np.ndarray) -> pd.DataFrame:
-    """The label, and the columns that a state has, as wide as those of a real one."""
-    moments = ("first_seen_at", "last_fact_at", "first_paid_at", "last_order_at")
-    moments += ("last_activity_at", "coverage_started_at", "renewal_at")
-    state = pd.DataFrame({m: pd.Timestamp("2023-01-01") for m in moments}, index=range(len(left)))
-    state[["mrr", "value_per_month"]] = 10.0
-    flags = ["covered", "ever_covered", "ever_subscribed", "trialing", "paused", "end_announced"]
-    state[[*flags, "objected"]] = False
-    for text in ("plan_id", "segment", "owner_id", "name", "country", "currency", "external_ids"):
-        state[text] = "one"
-    state["left"] = np.where(left, "yes", "no")
-    return state
 
 
 def dataset(folder: Path, settings: dict[str, Any]) -> Dataset:
@@ -275,49 +203,6 @@ def frame_of(rows: int, folder: Path) -> Path:
     if not (place / "frame.parquet").exists():
         write_frame(parts(rows // SLICES), place / "frame.parquet")
     return place
-
-
-SIZE_HEAD = ("run", "rows that train", "peak memory", "time", "AUC", "log loss", "slope")
-REMEDY_HEAD = (*SIZE_HEAD, "log loss, raw", "slope, raw", "mean, raw")
-
-
-def cells(what: str, one: dict[str, Any], *, remedy: bool = False) -> list[str]:
-    """A line of a table; raw are the model's own probabilities, before calibration."""
-    found = [what, f"{one['trained']:,}", f"{one['peak']:.1f} GiB", f"{one['seconds']:,.0f} s"]
-    found += [f"{one['auc']:.4f}", f"{one['log_loss']:.5f}", f"{one['slope']:.3f}"]
-    if remedy:
-        found += [f"{one['raw_log_loss']:.5f}", f"{one['raw_slope']:.3f}"]
-        found += [f"{one['raw_ratio']:.3f}"]
-    return found
-
-
-def table(head: tuple[str, ...], lines: list[list[str]]) -> list[str]:
-    """Markdown."""
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return [f"| {' | '.join(line)} |" for line in ([*head], rule, *lines)]
-
-
-def page(kept: dict[str, Any]) -> str:
-    """All results there are."""
-    text = ["# Training at size", "", ABOUT.format(numbers=NUMBERS, kinds=KINDS), ""]
-    text += table(SIZE_HEAD, [cells(what, one) for what, one in kept["size"].items()])
-    text += ["", REMEDIES, ""]
-    lines = [cells(what, one, remedy=True) for what, one in kept["remedies"].items()]
-    text += table(REMEDY_HEAD, lines)
-    text += ["", "How each was run:", ""]
-    runs = {**kept["size"], **kept["remedies"]}
-    text += [f"- {what}: {one['run']}" for what, one in runs.items()]
-    return "\n".join([*text, ""])
-
-
-ABOUT = """Made-up customers with {numbers} numbers and {kinds} categories, one of 300 values, at 25
-dates that train; tested on the date after. Peak memory is that of the whole process (`VmHWM`), from
-the frame's Parquet to the predictions of the test: encoding, the model and its calibration, the
-logistic regression and LightGBM with defaults beside. Trees of 16 leaves, as many as the line
-says; the cores are shared with other work, so times are upper bounds."""
-REMEDIES = """What to do beyond, each against all rows. Raw is what the model itself says, before
-its calibration: mean, raw is its mean probability over the share that left. LightGBM on machines is
-its own distributed learning, two processes on this machine, and has no calibration."""
 
 
 def sizes(rows: list[int], trees: int, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
