@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from models import metrics
 from models.portable import Floats
+from models.ranking import Ranking, divide
 
 LIFTS = {"lift1": 0.01, "lift5": 0.05, "lift10": 0.10}
 CELLS = 4_000_000  # weights held at once
@@ -176,7 +177,7 @@ class _Scorer:
 
     def __init__(self, y: ArrayLike, p: ArrayLike, constant: float | None) -> None:
         self._y, self._p, ones = metrics.checked(y, p)
-        self._ranking = metrics.Ranking(self._y, self._p)
+        self._ranking = Ranking(self._y, self._p)
         self._bins = metrics.equal_count_bins(self._p)
         self._log_loss = metrics.row_log_loss(self._y, self._p)
         self._error = (self._y - self._p) ** 2
@@ -189,8 +190,8 @@ class _Scorer:
         ranked = self._ranking.under(w)
         slope, intercept = self._lines(w).T
         found = {
-            "log_loss": metrics.divide(w @ self._log_loss, total),
-            "brier": metrics.divide(w @ self._error, total),
+            "log_loss": divide(w @ self._log_loss, total),
+            "brier": divide(w @ self._error, total),
             "auc": ranked.auc(),
             "average_precision": ranked.average_precision(),
             **{name: ranked.lift(share) for name, share in LIFTS.items()},
@@ -200,7 +201,7 @@ class _Scorer:
             "calibration_error": metrics.bin_error(self._y, self._p, self._bins, w),
         }
         if self._base is not None:
-            found["brier_skill"] = 1 - metrics.divide(w @ self._error, w @ self._base)
+            found["brier_skill"] = 1 - divide(w @ self._error, w @ self._base)
         return found
 
     def _lines(self, w: Floats) -> Floats:

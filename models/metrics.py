@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.portable import LIMIT, Floats, sigmoid
+from models.ranking import Ranking, divide
 
 BINS = 10
+STEPS = 60  # of Newton, and of halving one
+TOLERANCE = 1e-10
 
 
 def log_loss(y: ArrayLike, p: ArrayLike, weights: ArrayLike | None = None) -> float | None:
@@ -132,20 +135,40 @@ def bin_error(y: Floats, p: Floats, bins: NDArray[np.intp], w: Floats) -> Floats
 
 
 def fit_line(y: Floats, p: Floats, w: Floats) -> tuple[float, float]:
-    """Calibration slope and intercept under weights (n,), by Newton steps; NaN where undefined."""
+    """Calibration slope and intercept under weights (n,), by Newton steps; NaN where undefined.
+
+    A step that would raise the loss is halved until it does not: of timid probabilities the whole
+    step leads far beyond the solution. Where the events can be told apart without error, or there
+    is one class or one probability only, there is no solution.
+    """
+    nowhere = (np.nan, np.nan)
+    if not 0 < float(w @ y) < float(w.sum()) or float(np.ptp(p)) == 0:
+        return nowhere
     beta = np.array([1.0, 0.0])
-    for _ in range(25):
-        steps = line_steps(y, p, w[None, :], beta)[0]
-        if np.isnan(steps).any():
+    for _ in range(STEPS):
+        step = line_steps(y, p, w[None, :], beta)[0]
+        if np.isnan(step).any():
+            return nowhere
+        if np.abs(step).max() < TOLERANCE * max(1.0, float(np.abs(beta).max())):
+            return float(beta[0]), float(beta[1])
+        beta = beta + _shortened(y, p, w, beta, step)
+    return nowhere
+
+
+def _shortened(y: Floats, p: Floats, w: Floats, beta: Floats, step: Floats) -> Floats:
+    """The step, halved until the line loses no more after it than before."""
+    z = _log_odds(p)
+
+    def loss(at: Floats) -> float:
+        line = at[0] * z + at[1]
+        return float(w @ (np.logaddexp(0, line) - y * line))
+
+    now = loss(beta)
+    for _ in range(STEPS):
+        if loss(beta + step) <= now + TOLERANCE * abs(now):
             break
-        beta = beta + np.clip(steps, -2, 2)
-        if np.abs(steps).max() < 1e-10:
-            break
-    one_class = not 0 < float(w @ y) < float(w.sum())
-    constant = not len(p) or float(np.ptp(p)) == 0
-    if one_class or constant or np.abs(beta).max() > 50:
-        return np.nan, np.nan
-    return float(beta[0]), float(beta[1])
+        step = step / 2
+    return step
 
 
 def line_steps(y: Floats, p: Floats, w: Floats, beta: Floats) -> Floats:
@@ -154,8 +177,7 @@ def line_steps(y: Floats, p: Floats, w: Floats, beta: Floats) -> Floats:
     From the solution of the rows themselves, one step gives the solution of a bootstrap draw up to
     terms of the order of one over the number of rows.
     """
-    clipped = np.clip(p, 1e-13, 1 - 1e-13)
-    z = np.log(clipped) - np.log1p(-clipped)
+    z = _log_odds(p)
     fitted = sigmoid(np.clip(beta[0] * z + beta[1], -LIMIT, LIMIT))
     residual, curve = y - fitted, fitted * (1 - fitted)
     columns = np.column_stack([residual * z, residual, curve * z**2, curve * z, curve])
@@ -163,86 +185,6 @@ def line_steps(y: Floats, p: Floats, w: Floats, beta: Floats) -> Floats:
     determinant = h00 * h11 - h01**2
     slope = divide(h11 * g0 - h01 * g1, determinant)
     return np.column_stack([slope, divide(h00 * g1 - h01 * g0, determinant)])
-
-
-class Ranking:
-    """Rows ordered once by falling probability, so that many sets of weights are cheap.
-
-    Parameters
-    ----------
-    y, p : ndarray of shape (n,)
-    """
-
-    def __init__(self, y: Floats, p: Floats) -> None:
-        self._order = np.argsort(-p, kind="stable")
-        self._y = y[self._order]
-        falling = p[self._order]
-        self._starts = np.flatnonzero(np.r_[True, falling[1:] != falling[:-1]][: len(p)])
-
-    def under(self, w: Floats) -> "Ranked":
-        """The ranking under each row of weights (draws, n)."""
-        if not len(self._order):
-            return Ranked(np.zeros((len(w), 1)), np.zeros((len(w), 1)))
-        rows = w[:, self._order]
-        events = rows * self._y
-        if len(self._starts) < len(self._order):
-            rows = np.add.reduceat(rows, self._starts, axis=1)
-            events = np.add.reduceat(events, self._starts, axis=1)
-        return Ranked(events, rows)
-
-
-class Ranked:
-    """Groups of tied rows from the highest probability down, for several sets of weights.
-
-    Parameters
-    ----------
-    events, rows : ndarray of shape (draws, groups)
-        Weight of the events and of all rows in each group.
-    """
-
-    def __init__(self, events: Floats, rows: Floats) -> None:
-        self._events, self._rows = events, rows
-        self._events_above = np.cumsum(events, axis=1)
-        self._rows_above = np.cumsum(rows, axis=1)
-        self._all_events, self._all_rows = self._events_above[:, -1], self._rows_above[:, -1]
-
-    def auc(self) -> Floats:
-        """ROC AUC of each draw; NaN with one class."""
-        others = self._rows - self._events
-        all_others = self._all_rows - self._all_events
-        above = self._rows_above - self._events_above - others / 2
-        lost = np.einsum("ij,ij->i", self._events, above)
-        return 1 - divide(lost, self._all_events * all_others)
-
-    def average_precision(self) -> Floats:
-        """Average precision of each draw; NaN without events."""
-        precision = self._events_above / np.maximum(self._rows_above, 1e-300)
-        found = np.einsum("ij,ij->i", self._events, precision)
-        return divide(found, self._all_events)
-
-    def lift(self, share: float) -> Floats:
-        """Lift in the top `share` of each draw; NaN without events."""
-        edges = share * self._all_rows
-        found = [
-            _inside(edge, rows, events)
-            for edge, rows, events in zip(edges, self._rows_above, self._events_above, strict=True)
-        ]
-        rate = divide(self._all_events, self._all_rows)
-        return divide(divide(np.asarray(found), edges), rate)
-
-    def attainable(self, share: float) -> Floats:
-        """(lift - 1) / (greatest lift - 1) of each draw; NaN where no lift is possible."""
-        greatest = np.minimum(divide(self._all_rows, self._all_events), 1 / share)
-        return divide(self.lift(share) - 1, np.where(greatest > 1, greatest - 1, 0))
-
-
-def _inside(edge: float, rows: Floats, events: Floats) -> float:
-    """Events above `edge`; the group that holds it counts at its mean rate."""
-    at = min(int(np.searchsorted(rows, edge)), len(rows) - 1)
-    rows_before, events_before = (rows[at - 1], events[at - 1]) if at else (0.0, 0.0)
-    width = rows[at] - rows_before
-    part = (edge - rows_before) / width if width > 0 else 0.0
-    return float(events_before + part * (events[at] - events_before))
 
 
 def _ranking(y: ArrayLike, p: ArrayLike, weights: ArrayLike | None) -> tuple[Ranking, Floats]:
@@ -272,10 +214,9 @@ def _mean(values: Floats, w: Floats) -> float | None:
     return float(values @ w) / total if total > 0 else None
 
 
-def divide(a: Floats, b: Floats) -> Floats:
-    """Quotient, NaN where `b` is 0."""
-    out = np.full(np.shape(b), np.nan)
-    return np.asarray(np.divide(a, b, out=out, where=np.asarray(b) != 0))
+def _log_odds(p: Floats) -> Floats:
+    clipped = np.clip(p, 1e-13, 1 - 1e-13)
+    return np.asarray(np.log(clipped) - np.log1p(-clipped))
 
 
 def _number(values: Floats) -> float | None:

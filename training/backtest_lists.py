@@ -16,8 +16,8 @@ import pandas as pd
 from features.days import DAY, micros
 from features.project import Money
 from models.bootstrap import Interval, customer_sums, interval
-from models.metrics import divide
 from models.profit import Terms, best_list, expected_profit, terms_of
+from models.ranking import divide
 from models.targets import LEAVING
 from models.value import expected_revenue_at_risk
 from training.backtest_lost import lost_mrr

@@ -38,6 +38,27 @@ def test_calibration_line_is_the_unpenalised_logistic_regression(scored):
     assert metrics.calibration_line(y, p, w) == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("slope", [-3, -1, 0.3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 40])
+@pytest.mark.parametrize("level", [-3.0, 0.0])
+def test_timid_and_reversed_probabilities_have_the_line_that_scikit_learn_finds(rng, slope, level):
+    """A whole Newton step from slope 1 leads far beyond a steep line."""
+    truth = rng.normal(level, 1.5, 4000)
+    y = (rng.random(4000) < 1 / (1 + np.exp(-truth))).astype(float)
+    model = LogisticRegression(C=np.inf, tol=1e-12, max_iter=5000).fit(truth[:, None], y)
+    expected = model.coef_[0, 0] * slope, model.intercept_[0]
+    found = metrics.calibration_line(y, 1 / (1 + np.exp(-truth / slope)))
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("wide", [0.01, 1, 10])
+def test_events_told_apart_without_error_have_no_line(wide):
+    y = np.r_[np.zeros(30), np.ones(20)]
+    z = np.linspace(-wide, wide, 50)
+    assert metrics.calibration_line(y, 1 / (1 + np.exp(-z))) == (None, None)
+    touching = np.r_[np.full(30, -wide), np.full(10, -wide), np.full(10, wide)]
+    assert metrics.calibration_line(y, 1 / (1 + np.exp(-touching))) == (None, None)
+
+
 def test_lift_counts_ties_at_their_mean_rate():
     """Top 30 % of ten: one event for sure, and two of four tied rows that hold two events."""
     y = [1, 1, 0, 1, 0, 0, 0, 0, 0, 0]
