@@ -208,6 +208,7 @@ def measured(row: Row, given: argparse.Namespace) -> Json:
         "tests": len(trials),
         "rate": float(np.mean([t.y.mean() for t in trials])) if trials else None,
         "grade": proof.report.grade,
+        "best": proof.found.best if proof.found else "model",
         "recipe": proof.report.recipe,
         "learners": {
             name: {m: i.as_json() for m, i in one.items()} for name, one in learners.items()

@@ -95,6 +95,12 @@ def test_a_line_that_is_missed_is_said_at_the_top(result: dict[str, Any]) -> Non
     assert "**no**" in text
 
 
+def test_the_page_says_where_something_simpler_would_be_registered(result: dict[str, Any]) -> None:
+    assert "would be registered" not in page([ROW], {"shop": result | {"best": "model"}})
+    text = page([ROW], {"shop": result | {"best": "logistic"}})
+    assert "logistic is better here and would be registered" in text
+
+
 def test_a_row_that_was_not_run_says_so() -> None:
     text = page([ROW], {})
     assert "0 of 1 rows were run" in text

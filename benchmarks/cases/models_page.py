@@ -149,6 +149,8 @@ def _remarks(known: Sequence[tuple[Row, Json]]) -> list[str]:
     for row, one in known:
         what = f"{one['rows']:,} rows tested" + (f", rate {one['rate']:.4f}" if one["rate"] else "")
         said = [f"grade {one['grade']}", what]
+        if one.get("best", "model") != "model":
+            said.append(f"{one['best']} is better here and would be registered")
         said += [f"{name}: {_plain(value)}" for name, value in one["remarks"].items()]
         profit = one["learners"]["ours"].get("profit")
         said += [f"profit per customer {_interval(profit)}"] if profit else []
