@@ -41,13 +41,13 @@ def frame(
     project = staged.project
     target = project.target(target_name)
     place, held = _place(project, staged, target), project.training.rows_in_memory
+    if place.exists():
+        return read_frame(place, held)
     if is_snapshot(open_tables(staged.tables)):
         built = build(staged, pd.DataFrame(), names=target.features or None)
         if len(built) <= held:
             return built
         write_frame([built], place)
-        return read_frame(place, held)
-    if place.exists():
         return read_frame(place, held)
     pairs = pairs_at(staged, target, as_of_dates(staged, target))
     parts = (
@@ -76,6 +76,7 @@ def _place(project: Project, staged: Staged, target: Target) -> Path:
         "as_of": target.as_of.model_dump(mode="json"),
         "split": target.split.model_dump(mode="json"),
         "features": target.features,
+        "labels": sorted({one.label for one in project.targets.values() if one.label}),
         "products": product_columns(project),
         "policy": project.revenue.model_dump(mode="json"),
         "barred": sorted({*project.exclude, *project.sensitive}),

@@ -67,8 +67,9 @@ def train(
     report = replace(proof.report, tuning=tuple(tuner.found) if tuner else ())
     if found is None or report.grade == "U":
         return report
-    say("registering")
+    say("refit")
     whole = refit(data, found, proof.data_end)
     guard.refitted(data, whole.rows)
     report = replace(report, guard=guard.as_json(), reasons=whole.told.get("reasons"))
+    say("registering")
     return replace(report, version=register(project, staged, data, found, report, whole, registry))

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from features import frames
 from features.build import build
 from features.built import Built
 from features.frames import frame
 from features.project import load_project
 from features.staging import stage
+from features.stored import Stored
 
 Write = Callable[..., Path]
 TOML = """
@@ -78,3 +80,19 @@ def test_a_target_s_features_narrow_the_frame(write_project: Write) -> None:
     found = frame(stage(load_project(path)), "churn")
     assert [f.name for f in found.catalogue] == ["tenure"]
     assert list(found.features.columns) == ["tenure"]
+
+
+def test_a_frame_of_many_rows_is_built_once(write_project: Write, monkeypatch) -> None:
+    """Read back by the next verb; another label of the same rows is another frame."""
+    builds = []
+    monkeypatch.setattr(frames, "build", lambda *a, **k: builds.append(a) or build(*a, **k))
+    small = "[training]\nrows_in_memory = 2\n"
+    staged = stage(load_project(write_project(TOML + small, snapshots=ROWS)))
+    first, again = frame(staged, "churn"), frame(staged, "churn")
+    assert len(builds) == 1
+    assert isinstance(again.features, Stored)
+    pd.testing.assert_frame_equal(again.table, first.table)
+    pd.testing.assert_frame_equal(again.state, first.state)
+    other = '[targets.dear]\nkind = "churn"\nlabel = "charge"\npositive = "20"\n'
+    staged = stage(load_project(write_project(TOML + other + small, snapshots=ROWS)))
+    assert "charge" in frame(staged, "churn").state
