@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EMPULSE := .venv-empulse
 PUBLISHED := benchmarks/models_published.py
+SIZE := benchmarks/training_size.py
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
@@ -11,7 +12,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
 	$$name -c '$(FITS)' >/dev/null 2>&1 && echo $$name && break; done)
 
-.PHONY: help setup demo test lint bench bench-models clean
+.PHONY: help setup demo test lint bench bench-models bench-size clean
 .DEFAULT_GOAL := help
 
 help:  ## What there is
@@ -31,10 +32,13 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup  ## Benchmarks of features and serving; prints tables, keeps them in benchmarks/results
-	set -e; for script in $(filter-out $(PUBLISHED),$(wildcard benchmarks/*.py)); do $(BIN)/python $$script; done
+	set -e; for script in $(filter-out $(PUBLISHED) $(SIZE),$(wildcard benchmarks/*.py)); do $(BIN)/python $$script; done
 
 bench-models: $(VENV)/.bench-models $(EMPULSE)/.done  ## Models against the published and other learners (hours); ONLY="telco cdnow" runs some
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python $(PUBLISHED) --empulse $(EMPULSE)/bin/python $(if $(ONLY),--only $(ONLY))
+
+bench-size: setup  ## Training of up to ten million rows (hours, 12 GB of memory, 15 GB of disk)
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python $(SIZE)
 
 clean:  ## Remove the environment, the demo and all caches
 	rm -rf $(VENV) $(EMPULSE) demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
