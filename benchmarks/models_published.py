@@ -118,7 +118,7 @@ def proven(row: Row, project: Project) -> tuple[Proof, list[Trial], float]:
 
 
 def beside(
-    proof: Proof, trials: list[Trial], budget: float, without: Collection[str]
+    proof: Proof, trials: list[Trial], budget: float, without: Collection[str], folder: Path
 ) -> tuple[list[Trial], dict[str, float], dict[str, str]]:
     """The trials with the predictions of the rivals; their seconds, and failures in words."""
     from cases.models_rivals import RIVALS, predicted, tasks  # noqa: PLC0415  extras of their own
@@ -130,7 +130,7 @@ def beside(
         given = tasks(proof.data, trial, budget, seed)
         mine = {}
         for name in (one for one in RIVALS if one not in without):
-            p, took, error = predicted(name, given, len(trial.y))
+            p, took, error = predicted(name, given, len(trial.y), folder)
             print(f"    {name}: {took:.1f} s {error}", flush=True)
             seconds[name] += took
             if p is None:
@@ -180,7 +180,8 @@ def measured(row: Row, given: argparse.Namespace) -> Json:
     draws = Draws({}, {})
     source = project.folder if row.example == "simulated" else project.data_folder
     if trials:
-        trials, others, failed = beside(proof, trials, given.budget, given.without)
+        kept = given.folder.resolve() / "rivals"
+        trials, others, failed = beside(proof, trials, given.budget, given.without, kept)
         took |= others
         draws = drawn(
             proof,
