@@ -172,7 +172,8 @@ def _card(
 
 
 def _dates(data: Dataset, rows: Rows) -> list[datetime]:
-    return sorted(data.keys["as_of"].iloc[rows].dropna().dt.to_pydatetime().tolist())
+    as_of = data.keys["as_of"].iloc[rows].dropna().drop_duplicates()
+    return sorted(as_of.dt.to_pydatetime().tolist())
 
 
 def _params(found: Backtest, whole: Refit) -> dict[str, Any]:
