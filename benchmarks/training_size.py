@@ -1,12 +1,14 @@
 """Training of many rows, as `retention train` does it: peak memory, seconds and quality.
 
     python benchmarks/training_size.py [--rows 1000000 10000000] [--remedies 1000000]
+        [--whole 1000000]
 
 Made-up customers are written as the build writes its frames, part by part (not timed). A process
 of its own then learns one origin of the back-test with a fixed setting, as `training.trial` does
 (encoding, the model, its calibration, the baselines, predictions for the next date), and tells the
 peak of its resident memory. The remedies are the same with other settings of `[training]`, and
-LightGBM's own distributed learning in two processes on this machine.
+LightGBM's own distributed learning in two processes on this machine. The whole is `retention build`
+of snapshots and then `retention train`, each in a process of its own, step by step.
 """
 
 import argparse
@@ -27,6 +29,7 @@ import lightgbm as lgb
 import numpy as np
 from cases.size_case import SLICES, parts
 from cases.size_page import cells, page
+from cases.size_whole import build_whole, peak, train_whole, write_project
 
 from features.frames import read_frame, write_frame
 from features.project import load_project
@@ -40,7 +43,6 @@ from training.trial import run_origin
 
 HERE = Path(__file__).parent
 HELD = 2_000_000  # rows of the run in memory, at most
-MIB = 1024
 PROJECT = """
 name = "size"
 revenue_model = "subscription"
@@ -108,13 +110,6 @@ def measures(y: np.ndarray, p: np.ndarray, raw: np.ndarray) -> dict[str, Any]:
         "raw_ratio": float(raw.mean() / y.mean()),
         "raw_log_loss": log_loss(y, raw),
     }
-
-
-def peak() -> float:
-    """The most resident memory that this process has had, in GiB."""
-    status = Path("/proc/self/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / MIB**2
 
 
 def machine(folder: Path, trees: int, number: int, ports: list[int]) -> dict[str, Any]:
@@ -233,6 +228,16 @@ def remedies(count: int, trees: int, folder: Path) -> Iterator[tuple[str, dict[s
         )
 
 
+def whole(count: int, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The third table's run: from tables to a registered model, with so many rows that train."""
+    place = folder / f"whole-{count}"
+    if not (place / "snapshots.parquet").exists():
+        write_project(parts(count // SLICES), place, count)
+    built = answer(child("--whole-build", str(place)))
+    trained = answer(child("--whole-train", str(place)))
+    yield f"{count:,} rows", trained | {"trained": count, "build": built}
+
+
 def keep(found: Iterator[tuple[str, dict[str, Any]]], which: str) -> None:
     """Each result as it comes, beside those of earlier runs, and the page of all."""
     path = HERE / "results" / "training_size.json"
@@ -241,10 +246,10 @@ def keep(found: Iterator[tuple[str, dict[str, Any]]], which: str) -> None:
     for what, one in found:
         kept = json.loads(path.read_text()) if path.exists() else {"size": {}, "remedies": {}}
         about = f"{run}, {datetime.now(UTC):%Y-%m-%d}, load {os.getloadavg()[0]:.1f}"
-        kept[which][what] = one | {"run": f"{about}, LightGBM {version('lightgbm')}"}
+        kept.setdefault(which, {})[what] = one | {"run": f"{about}, LightGBM {version('lightgbm')}"}
         path.write_text(json.dumps(kept, indent=1) + "\n")
         path.with_suffix(".md").write_text(page(kept))
-        sys.stdout.write(f"{' | '.join(cells(what, one, remedy=which != 'size'))}\n")
+        sys.stdout.write(f"{' | '.join(cells(what, one, remedy=which == 'remedies'))}\n")
         sys.stdout.flush()
 
 
@@ -253,10 +258,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="*", default=[1_000_000, 10_000_000])
     parser.add_argument("--remedies", type=int, nargs="*", default=[1_000_000])
+    parser.add_argument("--whole", type=int, nargs="*", default=[1_000_000])
     parser.add_argument("--trees", type=int, default=100)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "size")
     parser.add_argument("--learn", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--machine", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--whole-build", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--whole-train", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.learn:
         folder, trees, settings = given.learn
@@ -267,10 +275,16 @@ def main() -> None:
         number, ports = json.loads(place)
         found = machine(Path(folder), int(trees), number, ports)
         sys.stdout.write(json.dumps(found) + "\n")
+    elif given.whole_build or given.whole_train:
+        place = given.whole_build or given.whole_train
+        found = build_whole(place) if given.whole_build else train_whole(place)
+        sys.stdout.write(json.dumps(found) + "\n")
     else:
         keep(sizes(given.rows, given.trees, given.folder), "size")
         for count in given.remedies:
             keep(remedies(count, given.trees, given.folder), "remedies")
+        for count in given.whole:
+            keep(whole(count, given.folder), "whole")
 
 
 if __name__ == "__main__":

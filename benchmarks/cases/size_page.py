@@ -31,10 +31,35 @@ def page(kept: dict[str, Any]) -> str:
     text += ["", REMEDIES, ""]
     lines = [cells(what, one, remedy=True) for what, one in kept["remedies"].items()]
     text += table(REMEDY_HEAD, lines)
+    text += ["", WHOLE, "", *whole(kept.get("whole", {}))]
     text += ["", "How each was run:", ""]
-    runs = {**kept["size"], **kept["remedies"]}
-    text += [f"- {what}: {one['run']}" for what, one in runs.items()]
+    runs = [*kept["size"].items(), *kept["remedies"].items()]
+    runs += [(f"whole, {what}", one) for what, one in kept.get("whole", {}).items()]
+    text += [f"- {what}: {one['run']}" for what, one in runs]
     return "\n".join([*text, ""])
+
+
+def whole(kept: dict[str, Any]) -> list[str]:
+    """Runs side by side: seconds and peak memory of each step, then of all, and what came of it."""
+    verbs = [("build", {w: one["build"] for w, one in kept.items()}), ("train", kept)]
+    lines = []
+    for verb, runs in verbs:
+        steps = {what: {step["step"]: step for step in one["steps"]} for what, one in runs.items()}
+        names = dict.fromkeys(name for found in steps.values() for name in found)
+        lines += [
+            [f"{verb}: {n}", *(spent(found.get(n)) for found in steps.values())] for n in names
+        ]
+    lines.append(["train, all", *(spent(one) for one in kept.values())])
+    lines.append(["recipe", *(one["recipe"] or "" for one in kept.values())])
+    lines.append(["grade", *(one["grade"] for one in kept.values())])
+    for name in ("auc", "log_loss", "slope"):
+        lines.append([name.replace("_", " "), *(f"{one[name]:.4f}" for one in kept.values())])
+    return table(("step", *kept), lines)
+
+
+def spent(one: dict[str, Any] | None) -> str:
+    """Seconds and peak memory; nothing where a run had no such step."""
+    return f"{one['seconds']:,.0f} s, {one['peak']:.1f} GiB" if one else ""
 
 
 ABOUT = """Made-up customers with {numbers} numbers and {kinds} categories, one of 300 values, at 25
@@ -45,3 +70,6 @@ says; the cores are shared with other work, so times are upper bounds."""
 REMEDIES = """What to do beyond, each against all rows. Raw is what the model itself says, before
 its calibration: mean, raw is its mean probability over the share that left. LightGBM on machines is
 its own distributed learning, two processes on this machine, and has no calibration."""
+WHOLE = """A whole run of `retention build` and then of `retention train`, each in a process of its
+own: dated snapshots of the same customers in Parquet, so many of their rows train. Each step with
+its seconds and the peak of memory within it; three origins, metrics are means over them."""
