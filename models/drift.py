@@ -277,5 +277,5 @@ def spread(values: Floats, edges: Sequence[float] | int) -> Floats:
 
 
 def _is_number(feature: Mapping[str, Any]) -> bool:
-    """Whether a column of the matrix holds values, not codes."""
-    return feature["kind"] == "number" or feature.get("encoding") is not None
+    """Whether a column of the matrix holds values, as rates of categories are, and not codes."""
+    return feature["kind"] == "number" or "prior" in feature

@@ -108,6 +108,15 @@ def test_values_that_go_missing_and_unseen_categories(rng):
     assert min(found[name].psi - found[name].limit for name in ("c", "plan")) > 0
 
 
+def test_a_category_told_by_its_rates_drifts_as_a_number(rng):
+    """The matrix holds log-odds of the values, not codes: cut as codes nearly all would be one."""
+    told = {"name": "town", "kind": "category", "codes": {"a": -0.4, "b": 0.3}, "prior": 0.0}
+    before, now = rng.choice([-0.4, 0.3], 2000, p=[0.8, 0.2]), np.full(500, 0.3)
+    base = profile(before[:, None], [told], np.arange(2000), {"town": 1.0})
+    found = drift(base, now[:, None], ["town"], np.arange(500))
+    assert found.beyond(LARGE)
+
+
 def test_rows_of_one_customer_are_no_more_proof_than_one(rng):
     """Every training row ten times over leaves noise as it was."""
     X = rows(rng, 500)
