@@ -119,7 +119,8 @@ class LinearPart:
     """A logistic regression on transformed features, read from plain numbers.
 
     A number's term is `slope * t(clip(x, low, high)) + bias` with `t` the signed log1p where `log`,
-    else the identity, and `missing` where x is NaN; a category's term is looked up by its code.
+    else the identity, and `missing` where x is NaN; a category's term is looked up by its code, and
+    is `missing` where no row that taught the linear part had that code.
     Terms are centred on the training rows, so each says how far a row is from the average one.
     """
 
@@ -143,7 +144,8 @@ class LinearPart:
         for category in self.spec["categories"]:
             codes = matrix[:, category["index"]]
             table = np.asarray([*category["weights"], category["missing"]])
-            rows = np.where(np.isnan(codes), len(table) - 1, codes).astype(np.intp)
+            known = codes < len(table) - 1  # missing ones are not, nor those it never learned
+            rows = np.where(known, codes, len(table) - 1).astype(np.intp)
             out[:, category["index"]] = table[rows]
         return out
 

@@ -93,6 +93,14 @@ def test_linear_part_says_nothing_about_values_it_never_saw():
     assert not linear.terms(X).any()
 
 
+def test_a_category_that_no_training_row_had_counts_as_missing(rng):
+    """Codes are learned from all rows; those of a fold, or a draw, may lack the rarest."""
+    codes = rng.integers(0, 3, 300).astype(float)
+    linear = fit_linear(codes[:, None], (codes == 1).astype(np.int64), [0])
+    terms = linear.terms(np.array([[np.nan], [3.0], [9.0]]))[:, 0]
+    assert terms.tolist() == [terms[0]] * 3
+
+
 def test_a_gap_in_training_gives_a_gap_its_own_weight():
     X = np.r_[np.full(100, np.nan), np.full(100, 5.0)][:, None]
     y = np.r_[np.ones(80), np.zeros(120)].astype(int)
