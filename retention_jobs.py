@@ -90,7 +90,7 @@ def backtest(
     staged: "Staged", names: Iterable[str], n_origins: int | None, *, as_json: bool = False
 ) -> None:
     """Back-test targets, and print every origin."""
-    from training.backtest_run import run_backtest
+    from training.backtest_run import origins_page, run_backtest
     from training.backtest_table import COLUMNS, sentences, table_rows
 
     registry = registry_of(staged.project)
@@ -104,6 +104,8 @@ def backtest(
     else:
         print_table(COLUMNS, (row for one in found.items() for row in table_rows(*one)))
         tell(*(line for one in found.items() for line in sentences(*one)))
+        pages = [origins_page(staged.project, name) for name, one in found.items() if one["model"]]
+        tell(*(f"the origins are a chart too: {page}" for page in pages))
 
 
 def tuning_time(text: str | None) -> int | None:
@@ -132,7 +134,7 @@ def train(
 
     With `tune`, settings of each target are searched for so many seconds.
     """
-    from training.summary import SUMMARY_COLUMNS, summary_row
+    from training.summary import SUMMARY_COLUMNS, sentences, summary_row
     from training.train import train as learn
 
     project, registry = staged.project, registry_of(staged.project)
@@ -146,7 +148,7 @@ def train(
         tell(json.dumps({"targets": reports}, indent=1))
     else:
         print_table(SUMMARY_COLUMNS, (summary_row(*one) for one in reports.items()))
-        tell(*(f"{name}: {report['reason']}" for name, report in reports.items()))
+        tell(*(line for one in reports.items() for line in sentences(*one)))
 
 
 def score(staged: "Staged", as_of: datetime | None = None, csv: Path | None = None) -> None:

@@ -75,7 +75,7 @@ def _of_data(card: Json) -> Iterator[str]:
 
 
 def _of_proof(report: Json) -> Iterator[str]:
-    """Segments with few events, warnings of gate and guard, many looks."""
+    """Segments with few events, tests that drifted, warnings of gate and guard, many looks."""
     thin = [
         f"{one['column']} {one['value']} ({number(one['events'])})"
         for one in report["segments"]
@@ -86,6 +86,9 @@ def _of_proof(report: Json) -> Iterator[str]:
             f"Thin segments, with fewer than {FEW} customers with the event in all tests:"
             f" {', '.join(thin)}. Their metrics prove little."
         )
+    for one in report["drift"]:
+        if one["flagged"]:
+            yield f"Drift: {one['reason']}."
     for check in report["gate"]:
         if check["state"] == "warning":
             yield f"{check['name'].capitalize()}: {check['proof']}."

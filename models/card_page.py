@@ -8,7 +8,7 @@ from typing import Any
 
 from models.card_limits import limits, missing_tables
 from models.card_render import Picture, Points, Section, Table, html, markdown
-from models.card_words import day, estimate, lift_words, number, purpose, share
+from models.card_words import day, estimate, lift_words, number, purpose, search_words, share
 from models.charts import Chart, svg
 
 Json = Mapping[str, Any]
@@ -86,7 +86,7 @@ def sections(card: Json, report: Json) -> list[Section]:
         Section("Gate and leak guard", [*_checks(report)]),
         Section("Reasons", [_reasons(card)]),
         Section("Limits", [Points([*limits(card, report)])]),
-        Section("How it was made", [_made(card)]),
+        Section("How it was made", [_made(card, report)]),
     ]
 
 
@@ -281,13 +281,14 @@ def _reasons(card: Json) -> str:
     )
 
 
-def _made(card: Json) -> Table:
+def _made(card: Json, report: Json) -> Table:
     recipe = card.get("recipe") or {}
     params = ", ".join(f"{key} = {value}" for key, value in (recipe.get("params") or {}).items())
     rows = [
         ("trained", str(card["trained_at"])),
         ("recipe", str(recipe.get("name", "-"))),
         ("settings", params or "-"),
+        *(("search", search_words(one)) for one in report["tuning"]),
         ("calibration", str((card.get("calibration") or {}).get("method", "-"))),
         ("libraries", ", ".join(f"{k} {v}" for k, v in card["versions"].items())),
     ]

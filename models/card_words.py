@@ -56,6 +56,17 @@ def lift_words(auc: Json | None) -> str | None:
     return f"lift quality (2 AUC - 1) {estimate(doubled)}: {lift_quality(auc['value'])}"
 
 
+def search_words(found: Json) -> str:
+    """What a search for settings tried and found, as `training.tune.Tuner.found` gives it."""
+    tried = f"{found['settings']} settings tried, {found['pruned']} of them cut short"
+    order = "later dates" if found["folds"] == "time" else "other customers"
+    if "log_loss" not in found:
+        return f"{tried}, none to the end; the default recipe was taken"
+    best, default = (f"{found[key]:.4f}" for key in ("log_loss", "default_log_loss"))
+    verdict = "taken" if found["taken"] == "tuned" else "not surely better, not taken"
+    return f"{tried}; on {order} a log loss of {best}, the default recipe {default}: {verdict}"
+
+
 def _short(value: float) -> str:
     """Four digits after the point for what is small, none for what is large."""
     return (

@@ -1,11 +1,9 @@
 """The registry: MLflow runs and versions of the portable model, and the champion among them."""
 
 import logging
-import math
 import os
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,7 +12,7 @@ from typing import Any, Self
 
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import LoggedModel, Metric, Param, RunInfo
+from mlflow.entities import LoggedModel, Param, RunInfo
 from mlflow.exceptions import MlflowException
 
 from features.errors import ModelNotFoundError, RegistryError
@@ -24,6 +22,7 @@ from models.fitted import Fitted
 from models.loaded import LoadedModel
 from models.portable import PortableModel
 from models.registry_decisions import Decision, history
+from models.registry_numbers import batches
 from models.registry_package import package
 from models.tracking import fault, few_tries, quiet, shown
 
@@ -86,6 +85,7 @@ class Registry:
         *,
         params: Mapping[str, Any],
         metrics: Mapping[str, float | None],
+        series: Mapping[str, Sequence[float | None]] | None = None,
         charts: Mapping[str, Chart] | None = None,
         documents: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
@@ -100,6 +100,8 @@ class Registry:
             What the card says beyond what the model needs; see `models.card.describe`.
         metrics : mapping
             Undefined ones (None, NaN) are left out.
+        series : mapping
+            Metrics with a value for each step.
         charts : mapping
             Altair charts by file name.
         documents : mapping
@@ -110,7 +112,7 @@ class Registry:
         tags = {k: str(v) for k, v in (tags or {}).items()}
         grade = card_extra.get("grade")
         with quiet(), tempfile.TemporaryDirectory() as folder, self._run(name, tags) as run:
-            self._numbers(run, params, metrics)
+            self._numbers(run, params, metrics, series or {})
             features = {"features": fitted.encoder.names}
             for document, content in {"features": features, **(documents or {})}.items():
                 self._client.log_dict(run.run_id, content, f"{document}.json")
@@ -124,13 +126,17 @@ class Registry:
             return self._register(name, model, run.run_id, version_tags)
 
     def _numbers(
-        self, run: RunInfo, params: Mapping[str, Any], metrics: Mapping[str, float | None]
+        self,
+        run: RunInfo,
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float | None],
+        series: Mapping[str, Sequence[float | None]],
     ) -> None:
-        """Parameters and defined metrics in one call each."""
-        moment = int(time.time() * 1000)
+        """Parameters and defined metrics, as many in a call as MLflow takes."""
         texts = [Param(key, str(value)) for key, value in params.items()]
-        numbers = [Metric(key, value, moment, 0) for key, value in _defined(metrics).items()]
-        self._client.log_batch(run.run_id, metrics=numbers, params=texts)
+        self._client.log_batch(run.run_id, params=texts)
+        for few in batches(metrics, series):
+            self._client.log_batch(run.run_id, metrics=few)
 
     @contextmanager
     def _run(self, name: str, tags: dict[str, str]) -> Iterator[RunInfo]:
@@ -275,10 +281,6 @@ class Registry:
             "tags": dict(version.tags),
             "run_id": version.run_id,
         }
-
-
-def _defined(metrics: Mapping[str, float | None]) -> dict[str, float]:
-    return {k: float(v) for k, v in metrics.items() if v is not None and not math.isnan(v)}
 
 
 def _raise_unless_missing(error: MlflowException) -> None:

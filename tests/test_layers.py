@@ -31,11 +31,12 @@ HOMES = {
     "sklearn": ("models/", "training/"),
     "mlflow": (
         "models/registry.py",
+        "models/registry_numbers.py",
         "models/registry_package.py",
         "models/tracking.py",
         "models/portable.py",
     ),
-    "optuna": ("training/tune.py",),
+    "optuna": ("training/tune.py", "training/tune_search.py"),
     "fastapi": ("serving/",),
     "starlette": ("serving/",),
     "sqlalchemy": ("serving/",),

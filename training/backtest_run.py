@@ -168,7 +168,7 @@ def run_backtest(
     Returns
     -------
     dict
-        The report as plain JSON; its chart over origins is written beside it, see `keep`.
+        The report as plain JSON; its chart is written beside it, see `keep` and `origins_page`.
     """
     say = named(target_name, progress)
     proof = prove(
@@ -182,6 +182,11 @@ def run_backtest(
     )
     report = proof.report.as_json()
     if proof.found is not None:
-        chart = origins_chart(chart_rows(report))
-        write_chart(chart, staged.project.outputs / "backtests", f"{target_name}-origins")
+        page = origins_page(staged.project, target_name)
+        write_chart(origins_chart(chart_rows(report)), page.parent, page.stem)
     return report
+
+
+def origins_page(project: Project, target_name: str) -> Path:
+    """Where the chart over origins of the newest back-test is; as a picture beside it too."""
+    return project.outputs / "backtests" / f"{target_name}-origins.html"

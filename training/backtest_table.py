@@ -72,8 +72,9 @@ def _cell(metric: Json | None, *, with_interval: bool) -> str:
 
 
 def sentences(target: str, report: Mapping[str, Any]) -> Iterator[str]:
-    """The verdict, what its lists were worth, and how often this test was looked at."""
+    """The verdict, what to look at, what its lists were worth, and looks at this test."""
     yield f"{target}: {report['reason']}"
+    yield from (f"{target}: {warning}" for warning in report["warnings"])
     model = report["model"]
     if model is None:
         return

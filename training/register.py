@@ -121,6 +121,7 @@ def register(
         card,
         params=_params(found, whole) | _tuning(report),
         metrics=_numbers(report),
+        series=_trials(report),
         charts=charts,
         documents={"backtest": report.as_json()},
         tags={
@@ -194,7 +195,15 @@ def _tuning(report: Report) -> dict[str, Any]:
             for one in report.tuning
             if key in one
         )
-        for key in dict.fromkeys(key for one in report.tuning for key in one)
+        for key in dict.fromkeys(key for one in report.tuning for key in one if key != "trials")
+    }
+
+
+def _trials(report: Report) -> dict[str, list[float | None]]:
+    """Of each search, the log loss of every setting in the order it was tried."""
+    return {
+        f"tuning_{number}_log_loss": [trial["log_loss"] for trial in one["trials"]]
+        for number, one in enumerate(report.tuning, 1)
     }
 
 

@@ -66,7 +66,7 @@ def choose(sample: Sample, categorical: Sequence[int]) -> Choice:
     setting, log_odds = least(blends(trees, linear), held)
     if not clearly_better(log_odds, np.zeros(len(held)), held):
         return Choice(CONSTANT)
-    promised = _constrained(small, folds, categorical, setting, linear[1])
+    promised = constrained(small, folds, categorical, setting, linear[1])
     if promised and not clearly_better(log_odds, promised[1], held):
         setting, log_odds = promised
     if len(sample) <= FEW_ROWS:  # averaged boosters are calmer than those of the search
@@ -125,7 +125,7 @@ def _grown(
     return grown
 
 
-def _constrained(
+def constrained(
     small: Sample, folds: Folds, categorical: Sequence[int], setting: Setting, linear: Floats
 ) -> Found | None:
     """The setting with trees held to what the features promise; None where that changes nothing."""

@@ -1,7 +1,9 @@
 """A training report as one line for a person."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from models.card_words import search_words
 
 SUMMARY_COLUMNS = ("target", "test rows", "AUC", "log loss", "constant's", "grade", "promoted")
 
@@ -21,6 +23,13 @@ def summary_row(name: str, report: Mapping[str, Any]) -> tuple[object, ...]:
         report.get("grade") or "-",
         "yes" if report["promoted"] else "no",
     )
+
+
+def sentences(name: str, report: Mapping[str, Any]) -> Iterator[str]:
+    """The verdict, what to look at, and what a search for settings found."""
+    yield f"{name}: {report['reason']}"
+    yield from (f"{name}: {warning}" for warning in report["warnings"])
+    yield from (f"{name}: {search_words(one)}" for one in report["tuning"])
 
 
 def _interval(metric: Mapping[str, float | None] | None) -> str:

@@ -215,7 +215,11 @@ def report():
         ],
         "guard": [{"name": "future", "state": "passed", "proof": "built again", "columns": []}],
         "looks": {"count": 12, "first": "2026-10-01"},
-        "warnings": [],
+        "drift": [
+            {"flagged": False},
+            {"flagged": True, "reason": "the test after 2026-06-01 differs"},
+        ],
+        "tuning": [],
     }
 
 
@@ -306,8 +310,10 @@ def test_the_limits_name_what_is_thin_missing_and_moving(card, report):
     assert "snapshots" not in told
     assert "looked at 12 times" in told
     assert "Data: ready, and thin: 62 customers." in told
+    assert "Drift: the test after 2026-06-01 differs." in told
     assert "Grade" not in told
     calm = report | {"origins": report["origins"][:1], "looks": {"count": 1}, "segments": []}
+    calm["drift"] = calm["drift"][:1]
     quiet = " ".join(limits(card | {"grade": "C"}, calm))
     assert "Drift:" not in quiet
     assert "looked at" not in quiet

@@ -130,12 +130,14 @@ def test_sentences_tell_what_lists_were_worth():
         "top10_jaccard": estimate,
     }
     report = {"reason": "grade B: good", "model": model, "looks": {"count": 12}}
+    report["warnings"] = ["drift: the rate fell"]
     lost = (
         "churn: of the MRR lost, the top tenth by revenue at risk held 50% (40% to 60%) 30 days"
         " before the end, 50% 60 days before the end"
     )
     assert list(sentences("churn", report)) == [
         "churn: grade B: good",
+        "churn: drift: the rate fell",
         "churn: lift quality (2 AUC - 1) 0.3000 (0.2000 to 0.4000): fair",
         lost,
         "churn: contacts of a run earn 1,034.50, 1,200.00 were expected",

@@ -1,12 +1,16 @@
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
 import pytest
 
 from features.errors import RetentionError
-from training import search, tune
+from training import search, tune, tune_search
 from training.recipe import CONSTANT, LOGISTIC, Choice
+from training.summary import sentences
 from training.train import train
 from training.tune import Tuner, seconds_of, time_folds
 
@@ -18,7 +22,7 @@ MONTH = timedelta(days=31)
 def small_search(monkeypatch):
     """Short trees, so that a setting is tried in no time."""
     monkeypatch.setattr(search, "LENGTHS", (5, 10))
-    monkeypatch.setattr(tune, "LENGTHS", (5, 10))
+    monkeypatch.setattr(tune_search, "LENGTHS", (5, 10))
 
 
 @pytest.fixture
@@ -102,6 +106,47 @@ def test_what_is_taken_is_what_is_better_on_the_same_folds(make_sample, tuner, r
     assert choice.setting.params["n_seeds"] == search.SEEDS
 
 
+def test_a_best_of_many_that_is_luck_is_not_taken(make_sample, tuner):
+    """The default is the truth; the settings differ by noise, and one of them is least by luck."""
+    sample = make_sample(600, strength=1.0, dates=HALF_YEAR)
+    one = tuner(8)
+    choice = one.choose(sample, (), wait=MONTH, seconds=600)
+    (told,) = one.found
+    least = min(trial["log_loss"] for trial in told["trials"] if not trial["pruned"])
+    assert least < told["log_loss"], "what is compared was not chosen where it is judged"
+    assert told["taken"] == "default"
+    assert not choice.setting.name.startswith("tuned")
+
+
+def test_a_setting_is_judged_where_it_was_not_chosen(make_sample, monkeypatch):
+    """Of two settings, one is the best without the last two folds: there it is not judged."""
+    sample = make_sample(300, strength=1.0, dates=HALF_YEAR)
+    one_search = tune_search.Search(sample, time_folds(sample, MONTH), (), 0.0)
+    kept = [
+        SimpleNamespace(
+            user_attrs={
+                tune_search.CHOSEN: {"name": name, "params": {}, "loss": 0.3},
+                tune_search.WITHOUT: [{"name": name, "params": {}, "loss": loss} for loss in each],
+            }
+        )
+        for name, each in (("lucky", [0.9, 0.1, 0.1]), ("steady", [0.2, 0.2, 0.2]))
+    ]
+    monkeypatch.setattr(one_search, "_keeps_promises", lambda _: True)
+    tuned, without = one_search.chosen(kept[0], kept, {"n_seeds": 3})
+    assert [one.name for one in without] == ["steady", "lucky", "lucky"]
+    assert tuned.params["n_seeds"] == without[0].params["n_seeds"] == 3
+    assert tuned.params["monotone"] == without[0].params["monotone"] == sample.monotone
+
+
+def test_promises_are_kept_by_what_is_tuned(make_sample, tuner, rng, monkeypatch):
+    """A step, which no line says as well as trees do."""
+    sample = replace(make_sample(900, columns=1, dates=HALF_YEAR), monotone=(1,))
+    sample.y[:] = rng.random(900) < np.where(sample.X[:, 0] > 1, 0.9, 0.1)
+    monkeypatch.setattr(tune, "choose", lambda *_: Choice(CONSTANT))
+    choice = tuner(3).choose(sample, (), wait=MONTH, seconds=600)
+    assert choice.setting.params["monotone"] == (1,)
+
+
 def test_noise_stays_with_the_constant(make_sample, tuner):
     sample = make_sample(500, strength=0.0, dates=HALF_YEAR)
     one = tuner(4)
@@ -121,7 +166,14 @@ def test_a_training_says_what_was_tried_and_logs_it(shop, registry, tuner):
     report = train(staged.project, staged, "churn", registry=registry, tuner=one)
     (told,) = report.as_json()["tuning"]
     assert told["settings"] == 3
-    params = registry._client.get_run(registry.versions("shop.churn")[0]["run_id"]).data.params
+    run_id = registry.versions("shop.churn")[0]["run_id"]
+    params = registry._client.get_run(run_id).data.params
+    logged = registry._client.get_metric_history(run_id, "tuning_1_log_loss")
+    assert [one.value for one in logged] == [trial["log_loss"] for trial in told["trials"]]
+    assert [one.step for one in logged] == [1, 2, 3]
+    assert any("3 settings tried" in line for line in sentences("churn", report.as_json()))
+    card = registry._client.download_artifacts(run_id, "model_card.md")
+    assert "3 settings tried" in Path(card).read_text("utf-8")
     assert params["tuning_settings"] == "3"
     assert params["tuning_folds"] == told["folds"] == "time"
     assert float(params["tuning_log_loss"]) == pytest.approx(told["log_loss"], rel=1e-4)
