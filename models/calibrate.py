@@ -233,16 +233,21 @@ def _most_probable(offset: Floats, parts: list[Floats], y: Floats) -> tuple[Floa
 
 
 def _isotonic(z: Floats, y: Floats) -> Calibration:
-    """A monotone curve through steps of at least 50 rows, smoothed towards the line."""
+    """A monotone curve through steps of at least 50 rows, smoothed towards the line.
+
+    Rows of one log-odds are one point: a step never parts them.
+    """
     slope, shift = _line(z, y)
-    order = np.argsort(z, kind="stable")
-    steps = _merge(np.asarray(isotonic_regression(y[order])))
+    values, place = np.unique(z, return_inverse=True)
+    rows, events = np.bincount(place).astype(float), np.bincount(place, weights=y)
+    fitted = np.asarray(isotonic_regression(events / rows, sample_weight=rows))
     xs: list[float] = []
     ys: list[float] = []
-    for start, end in steps:
-        x = float(z[order[start:end]].mean())
+    for start, end in _merge(fitted, rows):
+        n, part = float(rows[start:end].sum()), slice(start, end)
+        x = float(values[part] @ rows[part]) / n
         prior = float(sigmoid(np.asarray(slope * x + shift)))
-        rate = (float(y[order[start:end]].sum()) + 10 * prior) / (end - start + 10)
+        rate = (float(events[part].sum()) + 10 * prior) / (n + 10)
         if not xs or x > xs[-1] + 1e-6:
             xs.append(x)
             ys.append(float(np.log(rate / (1 - rate))))
@@ -252,12 +257,13 @@ def _isotonic(z: Floats, y: Floats) -> Calibration:
     return Calibration("isotonic", *points)
 
 
-def _merge(fitted: Floats) -> list[tuple[int, int]]:
+def _merge(fitted: Floats, rows: Floats) -> list[tuple[int, int]]:
     """Runs of equal fitted value, joined until each holds `BLOCK` rows."""
     edges = [0, *(np.flatnonzero(np.diff(fitted)) + 1).tolist(), len(fitted)]
+    before = np.concatenate([[0.0], np.cumsum(rows)])
     steps, start = [], 0
     for edge in edges[1:]:
-        if edge - start >= BLOCK:
+        if before[edge] - before[start] >= BLOCK:
             steps.append((start, edge))
             start = edge
     if start < len(fitted):

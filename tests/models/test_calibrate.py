@@ -107,6 +107,16 @@ def test_points_stand_for_a_beta_curve_within_a_thousandth(slopes):
     assert np.abs(sigmoid(exact + shifts) - sigmoid(lines + shifts)).max() < 1e-3
 
 
+def test_the_isotonic_curve_never_parts_rows_of_one_log_odds(rng):
+    """Four probabilities that a few small trees gave: each stands for its own observed rate."""
+    levels, truth = np.array([-3.0, -2.0, -1.0, 0.0]), np.array([0.02, 0.20, 0.22, 0.60])
+    z = rng.permutation(np.repeat(levels, 2000))
+    y = (rng.random(8000) < truth[np.searchsorted(levels, z)]).astype(float)
+    observed = [y[z == level].mean() for level in levels]
+    told = fit_calibration(z, y, method="isotonic").probability(levels)
+    assert told == pytest.approx(observed, abs=0.002)
+
+
 def test_auto_takes_beta_where_the_odds_bend_and_events_are_too_few_for_isotonic():
     random = np.random.default_rng(11)
     z = random.normal(-1, 1.5, 3000)
