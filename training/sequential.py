@@ -1,12 +1,13 @@
-"""Tests in the order of events, where the level is taken anew every so many rows."""
+"""Tests in the order of events, where level and slope are taken anew every so many rows."""
 
 from dataclasses import replace
 
 import numpy as np
 
-from models.calibrate import Calibration, fit_calibration
+from models.calibrate import Calibration
+from models.dynamic import Dynamic
 from models.portable import LIMIT, sigmoid
-from models.prior import MONTH, Level, Slice, prior_shift
+from models.prior import Prior, Slice
 from training.sample import Dataset, Floats, Rows
 from training.trial import Trial
 
@@ -18,26 +19,26 @@ def followed(data: Dataset, trial: Trial) -> Trial:
     all others keep their order within a block and take the level and slope of what came before.
     """
     every = data.target.split.recalibrate_every
-    order = event_order(data, trial.test_rows)
-    if every is None or order is None:
+    order, before = event_order(data, trial.test_rows), event_order(data, trial.train_rows)
+    if every is None or order is None or before is None:
         return trial
-    y = trial.y[order]
+    y, known = trial.y[order], trial.train_y[before]
     probability = {}
     for name, found in trial.probability.items():
         if name == "constant":
-            new = _running(_newest(data, trial, every), y, every)
+            new = _running(known[-every:], y, every)
         else:
             p = found[order]
             z = np.clip(np.log(p) - np.log1p(-p), -LIMIT, LIMIT)
-            new = sigmoid(np.clip(recalibrated(z, y, every), -LIMIT, LIMIT))
+            new = sigmoid(recalibrated(z, y, every, known)[0])
         probability[name] = np.empty(len(y))
         probability[name][order] = new
     constant = float(probability["constant"].mean())
     return replace(trial, probability=probability, constant=constant)
 
 
-def recalibrated(log_odds: Floats, y: Floats, every: int) -> Floats:
-    """Log-odds of each row at the slope and level that the blocks before its own show.
+def recalibrated(log_odds: Floats, y: Floats, every: int, known: Floats) -> tuple[Floats, Dynamic]:
+    """Log-odds of each row at the level and slope that are believed before its block.
 
     Parameters
     ----------
@@ -45,26 +46,22 @@ def recalibrated(log_odds: Floats, y: Floats, every: int) -> Floats:
         In the order of events; answers come at once.
     every : int
         Rows to a block.
+    known : ndarray of shape (m,)
+        The training labels, in the order of events: how the rate moved before the first block.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    Dynamic
+        What is believed after the last block.
     """
-    out, levelled = log_odds.copy(), np.empty(0)
-    for start in range(every, len(log_odds), every):
-        block, known = slice(start, start + every), slice(0, start)
-        slope, levelled = _slope(levelled, log_odds[known], y[known])
-        level = Level()
-        for number, at in enumerate(range(0, start, every)):
-            before = slice(at, at + every)
-            level.see(Slice.of(MONTH * number, slope * log_odds[before], y[before]))
-        out[block] = slope * log_odds[block] + level.shift
-    return out
-
-
-def _slope(levelled: Floats, z: Floats, y: Floats) -> tuple[float, Floats]:
-    """Slope of the blocks so far, each at its own level, and the log-odds at those levels."""
-    newest = slice(len(levelled), len(z))
-    own = fit_calibration(z[newest], y[newest], method="shift").log_odds(z[newest])
-    levelled = np.concatenate([levelled, own])
-    line = fit_calibration(levelled, y, method="platt")
-    return (line.y[1] - line.y[0]) / (line.x[1] - line.x[0]), levelled
+    edges = range(len(known) % every or every, len(known), every)
+    state, out = Dynamic(np.split(known, edges)), np.empty(len(y))
+    for start in range(0, len(y), every):
+        block = slice(start, start + every)
+        out[block] = state.curve().log_odds(log_odds[block])
+        state.see(Slice.of(0, log_odds[block], y[block]))
+    return out, state
 
 
 def event_order(data: Dataset, rows: Rows) -> Rows | None:
@@ -79,22 +76,31 @@ def event_order(data: Dataset, rows: Rows) -> Rows | None:
 def newest_level(
     calibration: Calibration, data: Dataset, rows: Rows, log_odds: Floats, y: Floats
 ) -> Calibration:
-    """A calibration fitted on such a test, moved to the level after its last block."""
+    """A calibration fitted on such a test, at the level and slope after its last block.
+
+    `prior` tells of the level where the rate of the training rows stands; a slice is a block.
+    """
     every, order = data.target.split.recalibrate_every, event_order(data, rows)
     if every is None or order is None:
         return calibration
+    train, known = data.parts()[0]
     z, event = calibration.log_odds(log_odds[order]), y[order]
-    blocks = [
-        Slice.of(MONTH * number, z[start : start + every], event[start : start + every])
-        for number, start in enumerate(range(0, len(z), every))
-    ]
-    return calibration.moved(prior_shift(blocks, MONTH))
+    new, state = recalibrated(z, event, every, known[event_order(data, train)])
+    blocks = np.arange(0, len(z), every)
+    saved = np.add.reduceat(_loss(z, event) - _loss(new, event), blocks)
+    saved /= np.diff(np.append(blocks, len(z)))
+    error = float(np.std(saved, ddof=1) / np.sqrt(len(saved))) if len(saved) > 1 else None
+    count, gain = len(blocks), float(saved.mean())
+    prior = Prior(state.level, True, state.level, state.walk, count, count, gain, error)
+    curve = state.curve()
+    x = np.union1d(calibration.x, curve.x)
+    moved = curve.log_odds(calibration.log_odds(x))
+    return Calibration(calibration.method, tuple(x.tolist()), tuple(moved.tolist()), prior)
 
 
-def _newest(data: Dataset, trial: Trial, every: int) -> Floats:
-    """Labels of the newest training rows."""
-    order = event_order(data, trial.train_rows)
-    return trial.train_y if order is None else trial.train_y[order][-every:]
+def _loss(z: Floats, y: Floats) -> Floats:
+    """Log loss of each row."""
+    return np.asarray(np.logaddexp(0, z) - y * z)
 
 
 def _running(before: Floats, y: Floats, every: int) -> Floats:

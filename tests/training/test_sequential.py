@@ -67,19 +67,36 @@ def test_a_level_that_jumped_is_followed_and_the_running_rate_beaten(calls):
 
 
 def test_a_block_knows_the_answers_before_it_and_no_others(calls):
-    """Rows are ordered by the file, not by the dataset; the first block stays as it was."""
+    """Rows are ordered by the file, not by the dataset; the first block knows training labels."""
     data, trial = calls
     order = event_order(data, trial.test_rows)
     numbers = 99_999 - data.keys["customer_id"].str[1:].astype(int).to_numpy()[trial.test_rows]
     assert np.array_equal(numbers[order], np.arange(ROWS // 2, ROWS))
     after = followed(data, trial)
-    first, last = order[:500], order[-500:]
-    assert after.probability["model"][first] == pytest.approx(trial.probability["model"][first])
+    first, third, later = order[:500], order[1000:1500], order[1500:]
+    rest = np.concatenate([first, order[500:1000], third])
+    apart = after.probability["model"][first] - trial.probability["model"][first]
+    assert np.abs(apart).max() < 0.05
     changed = trial.y.copy()
-    changed[last] = 1 - changed[last]
+    changed[third] = 1 - changed[third]
     again = followed(data, Trial(**{**trial.__dict__, "y": changed}))
     for name in ("constant", "model"):
-        assert np.array_equal(again.probability[name], after.probability[name])
+        now, was = again.probability[name], after.probability[name]
+        assert np.array_equal(now[rest], was[rest])
+        assert np.abs(now[later[:500]] - was[later[:500]]).mean() > 0.05
+
+
+def test_training_labels_that_rose_of_late_raise_the_first_block(calls):
+    """Half of the way: as likely, the model has read it out of features."""
+    data, trial = calls
+    newest = event_order(data, trial.train_rows)[-1000:]
+    risen = trial.train_y.copy()
+    risen[newest] = np.tile([0.0, 1.0], 500)
+    first = event_order(data, trial.test_rows)[:500]
+    after = followed(data, Trial(**{**trial.__dict__, "train_y": risen}))
+    p = after.probability["model"][first]
+    rise = np.log(p) - np.log1p(-p) - trial.log_odds["model"][first]
+    assert 0.3 < rise.mean() < 1.2
 
 
 def test_the_running_rate_is_that_of_the_block_before(calls):
@@ -92,18 +109,23 @@ def test_the_running_rate_is_that_of_the_block_before(calls):
         assert constant[start : start + 500] == pytest.approx(rate)
 
 
-def test_what_is_registered_stands_at_the_level_after_the_last_block(calls):
-    """Fitted on a test whose level rose to 3 from block to block, its own level would be 1.5."""
+@pytest.mark.parametrize("blocks", [1, 5])
+def test_what_is_registered_is_what_the_next_block_was_predicted_by(calls, blocks):
+    """Of a curved calibration too; beyond the answers it was given it knows none."""
     data, trial = calls
-    order = event_order(data, trial.test_rows)
-    rising = np.empty(len(order))
-    rising[order] = np.repeat(np.linspace(-1.5, 1.5, 6), 500)
-    y = (np.random.default_rng(1).random(len(order)) < sigmoid(rising - 1)).astype(float)
-    flat = Calibration.line("none", shift=-1.0)
-    moved = newest_level(flat, data, trial.test_rows, np.zeros(len(y)), y)
+    order, seen = event_order(data, trial.test_rows), 500 * blocks
+    known, after = np.sort(order[:seen]), order[seen : seen + 500]
+    curved = Calibration("beta", (-30.0, -2.1, 30.0), (-33.0, -2.0, 20.0))
+    z = trial.log_odds["model"]
+    moved = newest_level(curved, data, trial.test_rows[known], z[known], trial.y[known])
+    told = {"constant": trial.probability["constant"], "model": curved.probability(z)}
+    predicted = followed(data, Trial(**{**trial.__dict__, "probability": told}))
+    close = pytest.approx(predicted.probability["model"][after], abs=1e-4)
+    assert moved.probability(z[after]) == close
     assert moved.prior.used
-    assert moved.prior.shift == pytest.approx(1.5, abs=0.3)
-    assert moved.log_odds(0.0) == pytest.approx(-1 + moved.prior.shift)
+    assert moved.prior.slices == blocks
+    assert moved.prior.gain > 0
+    assert 0.9 < moved.prior.level < 1.9
 
 
 def test_other_tests_are_left_as_they_are(write_project, snapshot, people):
