@@ -37,6 +37,8 @@ class Following:
     ----------
     windows : dict of int to Windowed
         The columns, by position, that are windows.
+    reads : dict of int to list of int
+        The columns that follow, by position, and those that they are computed from.
     positions : frozenset of int
         The columns that follow.
     """
@@ -53,6 +55,7 @@ class Following:
             for name, item in computed.items()
             if (read := self._read(item)) is not None
         }
+        self.reads = {at: read for at, (_, read) in self._followers.items()}
         self.positions = frozenset(self._followers)
 
     def settle(self, matrix: np.ndarray, moved: np.ndarray) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from features.declare import Feature
 from models.encode import feature_of
+from models.past import OwnPast
 from models.peers import Peers
 from models.portable import Floats, PortableModel
 from models.wording import Value, Wording, moved
@@ -42,6 +43,16 @@ class _Column:
         return float(x) if self.categories is None else self.categories.get(float(x))
 
 
+@dataclass(frozen=True)
+class _Told:
+    """A customer of whom reasons tell: its encoded row, that of the time before, and its peers."""
+
+    row: Floats
+    past: Floats
+    place: int
+    is_alike: bool  # nothing raises its probability that does not raise its peers'
+
+
 class Explainer:
     """Reasons of a model's rows.
 
@@ -68,6 +79,7 @@ class Explainer:
         groups = dict.fromkeys(column.feature.reason for column in self._columns)
         self.groups = tuple(groups)
         self.peers = Peers(card)
+        self._past = OwnPast([*names])
         self._members = [
             np.asarray([i for i, c in enumerate(self._columns) if c.feature.reason == group])
             for group in groups
@@ -85,7 +97,9 @@ class Explainer:
         matrix : ndarray of shape (n, f)
             Encoded rows.
         top : int
-            Reasons that raise it, greatest first; those of `OCCASIONS` behind the others.
+            Reasons that raise it, greatest first; those of `OCCASIONS` behind the others. Where a
+            row has nothing beyond its peers that does, what most raises it among all, shared with
+            them.
 
         Returns
         -------
@@ -93,8 +107,8 @@ class Explainer:
             `code`, `direction`, `controllable`, `text`, `contribution` (drop in calibrated
             probability when what the group adds, beyond what it adds for peers, is taken out of the
             log-odds; negative when it lowers) and `evidence`, as in `spec/api.md`: `feature`,
-            `value`, where the feature compares with the customer's own past `before`, and where
-            peers are known `peer_median`, `percentile` and `peer_group`.
+            `value`, where the customer's own past is known `before`, and where peers are known
+            `peer_median`, `percentile` and `peer_group`.
         """
         out: list[list[dict[str, Any]]] = []
         for start in range(0, len(matrix), BLOCK):
@@ -103,16 +117,17 @@ class Explainer:
 
     def effects(self, matrix: Floats) -> Floats:
         """What each of `groups` adds to the probability, 0 where next to nothing: (n, groups)."""
-        return self._effects(matrix, self._parts(matrix, self.peers.place(matrix)))
+        whole = self._contributions(matrix)
+        return self._effects(matrix, whole - self.peers.base(self.peers.place(matrix)))
 
     def ranked(self, effects: Floats) -> NDArray[np.intp]:
         """Positions in `groups`, shape (n, groups): what raises, occasions, the rest by effect."""
         behind = np.where(effects > 0, self._occasion, 2)
         return np.lexsort((-effects, behind), axis=1)
 
-    def _parts(self, matrix: Floats, place: NDArray[np.intp]) -> Floats:
-        """Log-odds by feature beyond those of the peers, shape (n, f)."""
-        return np.asarray(self._model.contributions(matrix)[:, :-1] - self.peers.base(place))
+    def _contributions(self, matrix: Floats) -> Floats:
+        """Log-odds by feature, shape (n, f)."""
+        return np.asarray(self._model.contributions(matrix)[:, :-1])
 
     def _effects(self, matrix: Floats, parts: Floats) -> Floats:
         groups = np.column_stack([parts[:, members].sum(axis=1) for members in self._members])
@@ -123,18 +138,30 @@ class Explainer:
         return np.asarray(effects)
 
     def _block(self, matrix: Floats, top: int) -> list[list[dict[str, Any]]]:
-        place = self.peers.place(matrix)
-        parts = self._parts(matrix, place)
+        place, whole = self.peers.place(matrix), self._contributions(matrix)
+        parts = whole - self.peers.base(place)
         effects = self._effects(matrix, parts)
+        shared = np.zeros_like(effects)
+        alike = np.asarray(~(effects > 0).any(axis=1))
+        if alike.any():
+            shared[alike] = np.maximum(self._effects(matrix[alike], whole[alike]), 0)
+            parts = np.where(alike[:, None], whole, parts)
         raising, lowering = self._leaders(parts)
-        order = self.ranked(effects)
-        return [
-            [
-                self._reason(row, raising[i, g] if e > 0 else lowering[i, g], float(e), place[i])
-                for g, e in _chosen(order[i], effects[i], top)
-            ]
-            for i, row in enumerate(matrix)
-        ]
+        order, common = self.ranked(effects), self.ranked(shared)[:, 0]
+        past = self._past.before(matrix)
+        out = []
+        for i, row in enumerate(matrix):
+            told = _Told(row, past[i], int(place[i]), bool(shared[i].any()))
+            found = [(int(common[i]), shared[i, common[i]])] if told.is_alike else []
+            found += _chosen(order[i], effects[i], top)
+            leaders = [raising[i, g] if e > 0 else lowering[i, g] for g, e in found]
+            out.append(
+                [
+                    self._reason(told, position, float(e))
+                    for position, (_, e) in zip(leaders, found, strict=True)
+                ]
+            )
+        return out
 
     def _leaders(self, parts: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Position of the feature that most raises, and most lowers, in each group: (n, groups)."""
@@ -142,25 +169,24 @@ class Explainer:
         lowering = [members[np.argmin(parts[:, members], axis=1)] for members in self._members]
         return np.column_stack(raising), np.column_stack(lowering)
 
-    def _reason(self, row: Floats, position: int, effect: float, place: int) -> dict[str, Any]:
-        column = self._columns[position]
-        value = column.value(row[position])
-        before, now = (
-            (self._columns[i].value(row[i]) for i in column.compares)
-            if column.compares
-            else (None, None)
-        )
+    def _reason(self, told: _Told, position: int, effect: float) -> dict[str, Any]:
+        column, x, place = self._columns[position], told.row[position], told.place
+        value = column.value(x)
+        pair = column.compares or ()
+        before, now = [column.value(told.row[i]) for i in pair] or (None, None)
         way = "raises" if effect > 0 else "lowers"
+        past = before if pair else column.value(told.past[position])
         return {
             "code": _code(column, value, moved(before, now), self._usual(column, position, place)),
             "direction": f"{way}_{self._event}",
             "controllable": column.feature.actionable,
             "text": column.wording.sentence(value, before, now)
-            + self._beside_peers(column, value, row[position], position, place),
+            + ("" if pair else self._before(position, value, past))
+            + self._among_peers(told, position, value, raises=effect > 0),
             "contribution": round(effect, 6),
             "evidence": {"feature": column.feature.name, "value": value}
-            | ({} if before is None else {"before": before})
-            | self.peers.evidence(place, position, row[position]),
+            | ({} if past is None else {"before": past})
+            | self.peers.evidence(place, position, x),
         }
 
     def _usual(self, column: _Column, position: int, place: int) -> float | None:
@@ -168,15 +194,24 @@ class Explainer:
         median = self.peers.typical(place, position)
         return column.typical if median is None else median
 
-    def _beside_peers(
-        self, column: _Column, value: Value, x: float, position: int, place: int
-    ) -> str:
-        """What is usual among peers, where the customer is far from it."""
-        median = self.peers.typical(place, position)
-        if median is None or not self.peers.stands_out(place, position, x):
+    def _before(self, position: int, value: Value, past: Value) -> str:
+        """What the customer had in the time before, where it was something else."""
+        wording = self._columns[position].wording
+        if past is None or wording.beside(past) == wording.beside(value):
             return ""
-        usual = column.wording.plain(median)
-        return "" if usual == column.wording.plain(value) else f"; usual among peers: {usual}"
+        length = " in as many days" if position in self._past.added else ""
+        return f"; before that {wording.beside(past)}{length}"
+
+    def _among_peers(self, told: _Told, position: int, value: Value, *, raises: bool) -> str:
+        """What is usual among peers, where the customer is far from it or just like them."""
+        if told.is_alike and raises:
+            return "; it is the same for its peers"
+        column, median = self._columns[position], self.peers.typical(told.place, position)
+        far = self.peers.stands_out(told.place, position, told.row[position])
+        if median is None or column.compares or not far:
+            return ""
+        usual = column.wording.beside(median)
+        return "" if usual == column.wording.beside(value) else f"; usual among peers: {usual}"
 
 
 def _column(card: dict[str, Any], names: dict[str, int], currency: str) -> _Column:

@@ -23,7 +23,7 @@ BARE = {
 _STAYED = re.compile(r"\b(?:fell|rose|stayed) from (\S+) to \1(?![\w.,%]*[\w%])")
 _ONE_OF = re.compile(
     r"(?<![\d.,])1 (day|ticket|user|event|order|payment|change|month|answer|product|refund|seat"
-    r"|subscription|kind|use|point|time)s\b( are\b)?"
+    r"|subscription|kind|use|point|time|upgrade|downgrade|touch)e?s\b( are\b)?"
 )
 _UNKNOWN = "not known"
 
@@ -64,7 +64,7 @@ class Wording:
         says = self.feature.says
         if not says or any(parts[name] is None for name in placeholders(says)):
             return f"{self.subject}: {self.plain(value)}"
-        worded = {k: _Number(v) if isinstance(v, float) else v for k, v in parts.items()}
+        worded = {name: self._spoken(one) for name, one in parts.items()}
         text = _turned(says, parts["moved"]).format(**worded)
         text = _STAYED.sub(r"stayed at \1", text)
         return _ONE_OF.sub(lambda m: f"1 {m[1]}" + (" is" if m[2] else ""), text).rstrip(". ")
@@ -73,6 +73,12 @@ class Wording:
     def subject(self) -> str:
         """The first clause of the meaning."""
         return self.feature.meaning.partition(";")[0].rstrip(". ")
+
+    def _spoken(self, value: Value) -> Value:
+        """A value as a sentence holds it."""
+        if isinstance(value, float):
+            return self.plain(value) if self.feature.unit == "flag" else _Number(value)
+        return value
 
     def plain(self, value: Value) -> str:
         """A value with its unit: days whole, shares in percent, money with its currency."""
@@ -91,6 +97,14 @@ class Wording:
         if unit in BARE:
             return number
         return _ONE_OF.sub(r"1 \1", f"{number} {unit}")
+
+    def beside(self, value: Value) -> str:
+        """Another value of the feature, to stand beside its sentence."""
+        parts = Formatter().parse(self.feature.says or "")
+        shape = next((shape for _, name, shape, _ in parts if name == "value"), None)
+        if isinstance(value, float) and shape and shape.endswith("%"):
+            return format(_Number(value), shape)
+        return self.plain(value)
 
 
 def moved(before: Value, now: Value) -> str | None:

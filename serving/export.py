@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 from features.errors import StoreError
 from serving.queries import Reader
+from serving.reading import is_raising
 from serving.records import Filters, Run, Score, TargetModel
 from serving.store import Store
 
@@ -42,6 +44,7 @@ COLUMNS = (
     "renewal_date",
     "renewal_in_horizon",
     *(f"reason_{number}" for number in range(1, REASONS + 1)),
+    "reason_against",
     "model_name",
     "model_version",
     "model_grade",
@@ -73,7 +76,8 @@ def write_csv(store: Store, project: str, path: Path) -> int:
 
     The file is UTF-8 and follows RFC 4180. Ids come first: `customer_id`, then one column
     `external_id_SYSTEM` per connected system. Text that a spreadsheet would run as a formula gets
-    an apostrophe in front; numbers stay numbers. The file appears whole or not at all.
+    an apostrophe in front; numbers stay numbers. `reason_1` to `reason_3` raise the
+    probability, `reason_against` lowers it most. The file appears whole or not at all.
 
     Returns
     -------
@@ -151,7 +155,8 @@ def _cells(score: Score, model: TargetModel, run: Run) -> list[Cell]:
     """The values of `COLUMNS`."""
     who = score.customer
     is_gain = score.expected_kind == "gain"
-    texts = [str(reason["text"]) for reason in score.reasons or []][:REASONS]
+    raising = [str(one["text"]) for one in score.reasons or [] if is_raising(one)]
+    against = [str(one["text"]) for one in score.reasons or [] if not is_raising(one)]
     return [
         score.target,
         who.name,
@@ -174,8 +179,8 @@ def _cells(score: Score, model: TargetModel, run: Run) -> list[Cell]:
         score.lifetime_value,
         None if who.renewal_at is None else who.renewal_at.date().isoformat(),
         score.renewal_in_horizon,
-        *texts,
-        *([None] * (REASONS - len(texts))),
+        *islice(chain(raising, repeat(None)), REASONS),
+        next(iter(against), None),
         model.name,
         model.version,
         model.grade,

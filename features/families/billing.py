@@ -141,7 +141,7 @@ def mrr_per_active_day_28d(f: Windows) -> np.ndarray:
     reason="payment_trouble",
     tables=_PRICED,
     actionable=True,
-    says="A payment is {value:.0f} days past due",
+    says="Days past due of the oldest unpaid invoice: {value:.0f}",
     monotone=1,
 )
 def days_past_due(f: Windows) -> np.ndarray:

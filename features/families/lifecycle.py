@@ -32,7 +32,7 @@ def coverage_days(f: Windows) -> np.ndarray:
 
 
 @derived(
-    unit="stretches",
+    unit="times",
     reason="earlier_churn",
     tables=_PLAN,
     says="Left and came back {value:.0f} times before",
@@ -43,7 +43,7 @@ def earlier_churns(f: Windows) -> np.ndarray:
 
 
 @derived(
-    unit="subscriptions",
+    unit="changes",
     reason="tenure",
     tables=_PLAN,
     says="{value:.0f} changes of what the customer pays so far",
@@ -92,7 +92,7 @@ def days_to_renewal(f: Windows) -> np.ndarray:
     reason="auto_renewal",
     tables=_PLAN,
     actionable=True,
-    says="Automatic renewal: {value:.0f}",
+    says="Automatic renewal: {value}",
 )
 def auto_renew(f: Windows) -> np.ndarray:
     """Whether the subscription renews by itself."""

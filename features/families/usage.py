@@ -244,7 +244,7 @@ def seats_used_share_28d(f: Windows) -> np.ndarray:
     tables=("subscriptions",),
     window_days=28,
     actionable=True,
-    says="Each seat used {value:,.1f} in the last 28 days",
+    says="Quantity used per seat in the last 28 days: {value:,.1f}",
 )
 def quantity_per_seat_28d(f: Windows) -> np.ndarray:
     """Quantity used per seat bought, last 28 days."""

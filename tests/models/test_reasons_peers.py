@@ -119,10 +119,21 @@ def test_base_is_the_mean_of_the_contributions_of_the_peers(model, frame):
 
 def test_what_all_peers_have_is_no_reason(loaded):
     """Monthly customers are far likelier to leave than yearly ones; among them it says nothing."""
-    reasons = loaded.explain(loaded.matrix(row(active_days_28d=17.0)))[0]
-    assert not [reason for reason in reasons if reason["code"].startswith("term")]
+    reasons = loaded.explain(loaded.matrix(row(active_days_28d=11.0)))[0]
+    assert reasons[0]["code"] == "usage_low"
+    assert not any("same for its peers" in reason["text"] for reason in reasons)
     parts = loaded._model.contributions(loaded.matrix(row()))[0]
     assert parts[0] > 0.2
+
+
+def test_who_is_like_its_peers_is_told_what_raises_all_of_them(loaded):
+    """A list without a word on why would be worse; it says that it is shared."""
+    raising, *rest = loaded.explain(loaded.matrix(row(active_days_28d=17.0)))[0]
+    assert raising["code"].startswith("term")
+    assert raising["direction"] == "raises_risk"
+    assert raising["contribution"] > 0
+    assert raising["text"].endswith("; it is the same for its peers")
+    assert not [reason for reason in rest if reason["direction"] == "raises_risk"]
 
 
 def test_evidence_tells_of_the_peers_and_the_text_where_it_is_telling(loaded, frame):

@@ -25,8 +25,8 @@ def read(path) -> list[dict[str, str]]:
         return list(csv.DictReader(file, strict=True))
 
 
-def reasons(*texts: str) -> list[dict]:
-    return [{"code": "c", "text": text} for text in texts]
+def reasons(*texts: str, way: str = "raises_risk") -> list[dict]:
+    return [{"code": "c", "direction": way, "text": text} for text in texts]
 
 
 class TestFile:
@@ -43,6 +43,7 @@ class TestFile:
             entry(
                 *("c2", 0.25, 2),
                 expected_micro=-1_005_000,
+                reasons=[*reasons("New"), *reasons("Pays yearly", way="lowers_risk")],
                 contact=True,
                 contact_profit_micro=29_600_000,
             ),
@@ -86,6 +87,14 @@ class TestFile:
         assert rows[1]["name"] == "'=cmd|' /C calc'!A0"
         assert rows[1]["external_id_hubspot"] == "'-77"
         assert rows[0]["reason_2"] == "'+1 ticket"
+
+    def test_what_speaks_against_stands_apart(self, path):
+        first, second, third, _ = read(path)
+        assert [first[f"reason_{n}"] for n in (1, 2, 3)] == ["Use fell", "'+1 ticket", ""]
+        assert first["reason_against"] == ""
+        assert (second["reason_1"], second["reason_2"]) == ("New", "")
+        assert second["reason_against"] == "Pays yearly"
+        assert third["reason_1"] == third["reason_against"] == ""
 
     def test_it_follows_rfc_4180(self, path):
         raw = path.read_bytes()
