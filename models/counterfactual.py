@@ -3,9 +3,10 @@
 A lever is what moves together: features that the company can act on and that share a reason or a
 table of facts, such as all that is counted from use. It is set to what this customer had before,
 or to what is usual among those of its peers whom the event is less likely to hit; of an upsell,
-more likely. Never to more than the middle four fifths of the peers have, never the wrong way, and
-facts that nobody can change stay as they are. What follows from others, such as uses per seat, is
-computed from them: figures that belong together agree.
+more likely: never more than their middle four fifths have, and never the wrong way. Facts that
+nobody can change stay as they are. What follows from others, such as uses per seat, is computed
+from them: figures that belong together agree. Only what the customer or its peers have had is told
+as theirs; what follows is said to go with it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from features.declare import EVER, Feature
+from features.declare import DERIVED, EVER, Feature
 from features.following import Following, Windowed
+from features.windows import asked_by
 from models.peers import Peers
 from models.portable import Floats, PortableModel
 from models.wording import Wording
@@ -23,16 +25,21 @@ from models.wording import Wording
 LEAST_CHANGE = 0.05  # of the probability: less is not worth asking for
 MOST = 3
 _SLOW = {"customers", "plans", "subscriptions"}  # tables that say who it is, not what it does
+USUAL = "as is usual among peers who do better"
 Moves = dict[int, float]  # position -> the value it would have
 
 
 @dataclass(frozen=True)
 class _Ask:
-    """One lever moved one way."""
+    """One lever moved one way.
+
+    `stated` says whose value it is, of those moves that were not derived from others.
+    """
 
     basis: str  # own_past, peers
     lever: tuple[int, ...]
     moves: Moves
+    stated: dict[int, str]  # position -> words
 
 
 class Counterfactuals:
@@ -106,12 +113,14 @@ class Counterfactuals:
     def _asks(
         self, row: Floats, lever: tuple[int, ...], place: int, parts: Floats
     ) -> Iterator[_Ask]:
-        for basis, moves in (
-            ("own_past", self._past(row, lever)),
-            ("peers", self._usual(row, lever, place, parts)),
-        ):
-            if moves:
-                yield _Ask(basis, lever, moves)
+        past = self._past(row, lever)
+        if past:
+            moves = self._carried(row, lever, past)
+            words = {now: self._as_before(before, now) for now, before in past.items()}
+            yield _Ask("own_past", lever, moves, words)
+        usual = self._usual(row, lever, place, parts)
+        if usual:
+            yield _Ask("peers", lever, usual, dict.fromkeys(usual, USUAL))
 
     def _settled(self, row: Floats, asks: Sequence[_Ask]) -> list[_Ask]:
         """The same with all that follows from what moves, such as uses per seat."""
@@ -121,23 +130,43 @@ class Counterfactuals:
             rows[i, list(ask.moves)] = list(ask.moves.values())
             moved[i, list(ask.moves)] = True
         self._following.settle(rows, moved)
-        differs = ~np.isclose(rows, row, rtol=1e-9, atol=0, equal_nan=True)
-        return [
-            replace(ask, moves={int(at): float(rows[i, at]) for at in np.flatnonzero(differs[i])})
-            for i, ask in enumerate(asks)
-            if differs[i].any()
-        ]
+        found = []
+        for ask, then in zip(asks, rows, strict=True):
+            differs = np.flatnonzero(~np.isclose(then, row, rtol=1e-9, atol=0, equal_nan=True))
+            moves = {int(at): float(then[at]) for at in differs}
+            stated = {
+                at: words
+                for at, words in ask.stated.items()
+                if at in moves and np.array_equal(moves[at], ask.moves[at], equal_nan=True)
+            }
+            if stated:
+                found.append(replace(ask, moves=moves, stated=stated))
+        return found
 
-    def _past(self, row: Floats, lever: tuple[int, ...]) -> Moves:
-        """What the customer had before, where that is stated beside what it has now."""
-        moves: Moves = {}
+    def _past(self, row: Floats, lever: tuple[int, ...]) -> dict[int, int]:
+        """What has another value now than before, and the position that states the one before."""
+        found: dict[int, int] = {}
         for position in lever:
             pair = self._features[position].compares
             if pair is None or not set(pair) <= set(self._names):
                 continue
             before, now = (self._names[name] for name in pair)
             if not np.isnan(row[[before, now]]).any() and row[before] != row[now]:
-                moves[now] = float(row[before])
+                found[now] = before
+        return found
+
+    def _as_before(self, before: int, now: int) -> str:
+        """When it was so: in as many days right before those of the window, where that is known."""
+        window, shown = self._following.windows.get(now), DERIVED.get(self._features[before].name)
+        if window and shown:
+            days = window.days
+            if asked_by(shown) == ({(window.measure, (days, 2 * days))}, set()):
+                return f"as in the {days} days before"
+        return "as before"
+
+    def _carried(self, row: Floats, lever: tuple[int, ...], past: dict[int, int]) -> Moves:
+        """Values of before, with what goes with them."""
+        moves = {now: float(row[before]) for now, before in past.items()}
         moves = self._in_proportion(row, lever, moves) | moves
         for now, value in list(moves.items()):
             moves = self._in_step(row, lever, now, value) | moves
@@ -200,7 +229,7 @@ class Counterfactuals:
         return moves
 
     def _lead(self, row: Floats, ask: _Ask, place: int, parts: Floats) -> int:
-        """The moved feature that speaks for all: does harm, and is farthest among the peers."""
+        """What speaks for all: of what is stated, does harm and is farthest among the peers."""
 
         def far(position: int) -> tuple[bool, float, float]:
             ends = (row[position], ask.moves[position])
@@ -209,18 +238,17 @@ class Counterfactuals:
             is_plain = self._features[position].unit != "ratio" and not np.isnan(ends).any()
             return is_plain and parts[position] < 0, gap, -parts[position]
 
-        return max(ask.moves, key=far)
+        return max(ask.stated, key=far)
 
     def _told(self, row: Floats, ask: _Ask, now: float, gain: float, lead: int) -> dict[str, Any]:
         after = now + gain if self._is_chance else now - gain
         was, aim = (self._plain(lead, x) for x in (row[lead], ask.moves[lead]))
-        whose = "as before" if ask.basis == "own_past" else "as is usual among peers who do better"
         rest = len(ask.moves) - 1
         going = "figure that goes" if rest == 1 else "figures that go"
-        with_rest = f", and {rest} {going} with it," if rest else ","
+        with_rest = f", and {rest} {going} with it" if rest else ""
         return {
-            "text": f"{self._wording[lead].subject}: {aim} instead of {was}{with_rest} {whose}:"
-            f" the probability would be {after:.0%} instead of {now:.0%}",
+            "text": f"{self._wording[lead].subject}: {aim} instead of {was}, {ask.stated[lead]}"
+            f"{with_rest}: the probability would be {after:.0%} instead of {now:.0%}",
             "basis": ask.basis,
             "probability": round(after, 6),
             "change": round(after - now, 6),

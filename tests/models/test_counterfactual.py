@@ -150,33 +150,74 @@ def test_use_that_fell_is_asked_back_with_its_trend(churn):
     ]
     now = churn.probability(row[None, :])[0]
     assert change["text"] == (
-        "Days with any use: 24 days instead of 8 days, and 1 figure that goes with it, as before:"
-        f" the probability would be {change['probability']:.0%} instead of {now:.0%}"
+        "Days with any use: 24 days instead of 8 days, as in the 28 days before, and 1 figure that"
+        f" goes with it: the probability would be {change['probability']:.0%} instead of {now:.0%}"
+    )
+
+
+USE = (
+    "active_days_7d", "active_days_28d", "active_days_prev_28d", "active_days_90d",
+    "active_days_trend_28d", "days_since_last_use", "usage_events_28d",
+    "usage_events_prev_28d", "usage_events_trend_28d", "usage_per_active_day_28d",
+    "usage_quantity_28d", "seats", "quantity_per_seat_28d",
+)  # fmt: skip
+FELL = (0.0, 2.0, 24.0, 30.0, 2 / 24, 20.0, 6.0, 72.0, 6 / 72, 3.0, 150.0, 10.0, 15.0)
+
+
+def of_use(*, is_quantity: bool, has_peers: bool = True) -> tuple[LoadedModel, np.ndarray]:
+    """A model that reads the days, or the quantity per seat, and a customer who uses it less."""
+    random = np.random.default_rng(3)
+    now = random.integers(0, 29, N).astype(float)
+    past = random.integers(1, 29, N).astype(float)
+    seats = random.integers(1, 20, N).astype(float) if is_quantity else np.full(N, 10.0)
+    quantity = random.integers(0, 4_000, N).astype(float) if is_quantity else 60 * now
+    columns = [
+        np.minimum(now, 7), now, past, now + past, now / past, 28 - now, 3 * now, 3 * past,
+        now / past, np.where(now > 0, 3.0, np.nan), quantity, seats, quantity / seats,
+    ]  # fmt: skip
+    harm = 2 - quantity / seats / 50 if is_quantity else 3 - 0.3 * now
+    y = (random.random(N) < 1 / (1 + np.exp(-harm))).astype(float)
+    frame = pd.DataFrame(dict(zip(USE, columns, strict=True)))
+    plain = Fitted.fit(frame, y, [CATALOGUE[name] for name in USE]).portable
+    peers = peers_card(plain, plain.matrix(frame), np.arange(N)) if has_peers else None
+    model = LoadedModel("acme.x", 1, PortableModel(plain.card | {"peers": peers}, plain.ensemble))
+    return model, model.matrix(pd.DataFrame([FELL], columns=USE))[0]
+
+
+def test_what_is_only_in_proportion_is_not_told_as_the_past():
+    """The score hangs on the quantity, of which nobody knows how much it was: 72 uses are told."""
+    model, row = of_use(is_quantity=True, has_peers=False)
+    (change,) = model.would_change(row)
+    carried = {"usage_quantity_28d": 1800.0, "quantity_per_seat_28d": 180.0}
+    to = {moved["feature"]: moved["to"] for moved in change["features"]}
+    assert carried.items() <= to.items()
+    measured = (
+        "Uses of the product in the last 28 days: 72 events instead of 6 events",
+        "Days with any use in the last 28 days: 24 days instead of 2 days",
+    )
+    subject, _, rest = change["text"].partition(", as in the 28 days before, and 8 figures that")
+    assert subject in measured
+    assert rest.startswith(" go with it: the probability would be ")
+
+
+def test_what_follows_is_not_told_as_usual_among_peers():
+    """The quantity is that of peers; divided by the seats of this one it is nobody's."""
+    model, row = of_use(is_quantity=True)
+    row[USE.index("seats")], row[USE.index("quantity_per_seat_28d")] = 4.0, 37.5
+    (change,) = model.would_change(row)
+    to = {moved["feature"]: moved["to"] for moved in change["features"]}
+    assert to["quantity_per_seat_28d"] == to["usage_quantity_28d"] / 4
+    assert change["text"].startswith(
+        f"Quantity used in the last 28 days: {to['usage_quantity_28d']:,.0f} instead of 150, as is"
+        " usual among peers who do better, and "
     )
 
 
 def test_the_past_agrees_with_itself():
     """The other windows of what is asked back, and the last use, go with it."""
-    names = (
-        "active_days_7d", "active_days_28d", "active_days_prev_28d", "active_days_90d",
-        "active_days_trend_28d", "days_since_last_use", "usage_events_28d",
-        "usage_events_prev_28d", "usage_events_trend_28d", "usage_per_active_day_28d",
-        "usage_quantity_28d", "seats", "quantity_per_seat_28d",
-    )  # fmt: skip
-    features = [CATALOGUE[name] for name in names]
-    random = np.random.default_rng(3)
-    now = random.integers(0, 29, N).astype(float)
-    past = random.integers(1, 29, N).astype(float)
-    columns = [
-        np.minimum(now, 7), now, past, now + past, now / past, 28 - now, 3 * now, 3 * past,
-        now / past, np.where(now > 0, 3.0, np.nan), 60 * now, np.full(N, 10.0), 6 * now,
-    ]  # fmt: skip
-    frame = pd.DataFrame(dict(zip(names, columns, strict=True)))
-    y = (random.random(N) < 1 / (1 + np.exp(0.3 * (now - 10)))).astype(float)
-    model = LoadedModel("acme.x", 1, Fitted.fit(frame, y, features).portable)
-    fell = [0.0, 2.0, 24.0, 30.0, 2 / 24, 20.0, 6.0, 72.0, 6 / 72, 3.0, 150.0, 10.0, 15.0]
-    row = model.matrix(pd.DataFrame([fell], columns=names))[0]
-    (change,) = [found for found in model.would_change(row) if found["basis"] == "own_past"]
+    model, row = of_use(is_quantity=False, has_peers=False)
+    (change,) = model.would_change(row)
+    assert change["basis"] == "own_past"
     assert {moved["feature"]: moved["to"] for moved in change["features"]} == {
         "active_days_7d": 6.0,  # a quarter of 24
         "active_days_28d": 24.0,
