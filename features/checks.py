@@ -95,8 +95,11 @@ SAYS: Mapping[str, str] = {
     "low_days": "none of which is after the 12th of a month: day and month may be swapped",
     "enormous": "more than 1,000 times what 95 % of the rows stay below",
     "no_currency": "without a currency where others have one",
+    "not_finite": "with a value that is no finite number, read as missing",
+    "coded": "with a code or word among numbers, so that all are read as text",
 }
-KEPT = ("repeats", "low_days", "enormous", "no_currency")  # rows that are used all the same
+# Rows that are used all the same.
+KEPT = ("repeats", "low_days", "enormous", "no_currency", "not_finite", "coded")
 
 
 @dataclass(frozen=True)

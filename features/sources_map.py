@@ -9,9 +9,19 @@ from duckdb import DuckDBPyConnection
 from features.errors import SourceError
 from features.project import Source
 from features.project_checks import PERIOD_COLUMNS
+from features.sources_attributes import Kind, attribute_kinds, is_plain_number
 from features.sources_raw import RawSource, literal, missing_column, quote
-from features.sources_sql import Prepared, guess_types, prepare, tally, type_of, used_columns
-from features.sources_types import PHYSICAL, Reading, cast, is_number, is_text, mistyped, present
+from features.sources_sql import Prepared, prepare, type_of, used_columns
+from features.sources_types import (
+    PHYSICAL,
+    Reading,
+    cast,
+    is_exact,
+    is_number,
+    is_text,
+    mistyped,
+    present,
+)
 from features.tables import TABLES
 
 
@@ -24,6 +34,7 @@ class Mapped:
     columns: dict[str, str]  # column -> canonical type ("number" for numeric attributes)
     unused: tuple[str, ...]
     tallies: Mapping[str, list[int]]  # of the text columns that expressions read
+    odd: Mapping[str, str]  # attribute -> finding of its cells that `odd:NAME` of the view holds
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,8 @@ def map_source(
 ) -> Mapped:
     """Make the view `mapped_<table>_<position>`: canonical columns, `_fault`, `_file`, `_row`.
 
+    Cells of an attribute that do not fit the others are no fault; they are in `odd:NAME` as well.
+
     Parameters
     ----------
     labels : tuple of str
@@ -84,14 +97,14 @@ def map_source(
     values = {name: value for name, value in found.items() if value is not None}
     needed = (*required_columns(source, table), *source.attributes, *source.static, *labels)
     _demand(raw, values, needed)
-    kinds = _kinds(con, raw, values, wanted)
+    kinds, odd = _kinds(con, raw, values, wanted)
     view = f"mapped_{table}_{raw.position}"
     con.execute(
-        f"CREATE OR REPLACE VIEW {view} AS {_select(raw, prepared, values, kinds, reading)}"
+        f"CREATE OR REPLACE VIEW {view} AS {_select(raw, prepared, values, kinds, odd, reading)}"
     )
     taken = {value.column for value in values.values()} | used
     unused = tuple(column for column in raw.columns if column not in taken)
-    return Mapped(raw, view, kinds, unused, prepared.tallies)
+    return Mapped(raw, view, kinds, unused, prepared.tallies, odd)
 
 
 def _demand(raw: RawSource, values: dict[str, _Value], names: Iterable[str]) -> None:
@@ -130,21 +143,20 @@ def _value(con: DuckDBPyConnection, raw: RawSource, prepared: Prepared, name: st
 
 def _kinds(
     con: DuckDBPyConnection, raw: RawSource, values: dict[str, _Value], wanted: dict[str, str]
-) -> dict[str, str]:
-    """Canonical types; a text attribute is a number when every value is one."""
-    texts = {
-        value.column: name
-        for name, value in values.items()
-        if wanted[name] == "attribute" and value.column is not None and is_text(value.kind)
-    }
-    guesses = guess_types(tally(con, raw, texts))
-    numeric = {texts[c] for c, guess in guesses.items() if guess.strict in {"BIGINT", "DOUBLE"}}
-    kinds = {}
-    for name, value in values.items():
-        is_numeric = name in numeric or is_number(value.kind)
-        attribute = "number" if is_numeric else "string"
-        kinds[name] = attribute if wanted[name] == "attribute" else wanted[name]
-    return kinds
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Canonical types, and the finding of each attribute that may hold cells unlike the others."""
+    attributes = {name: value for name, value in values.items() if wanted[name] == "attribute"}
+    texts = {v.column for v in attributes.values() if v.column is not None and is_text(v.kind)}
+    guesses = attribute_kinds(con, raw, texts)
+    kinds = {name: wanted[name] for name in values}
+    odd = {}
+    for name, value in attributes.items():
+        typed: Kind = "number" if is_number(value.kind) else "text"
+        guess = guesses.get(value.column or "", typed)
+        kinds[name] = "number" if guess == "number" else "string"
+        if guess == "coded" or (guess == "number" and not is_exact(value.kind)):
+            odd[name] = "not_finite" if guess == "number" else "coded"
+    return kinds, odd
 
 
 def _select(
@@ -152,6 +164,7 @@ def _select(
     prepared: Prepared,
     values: dict[str, _Value],
     kinds: dict[str, str],
+    odd: dict[str, str],
     reading: Reading,
 ) -> str:
     """Typed columns, the first fault of each row, and the value that could not be read."""
@@ -166,6 +179,8 @@ def _select(
             raise mistyped(raw.label, f"{value.what} for {raw.table}.{name}", value.kind, wanted)
         inner.append(f"{present(value.sql, value.kind)} AS {shown}")
         outer.append(f"({typed})::{PHYSICAL[wanted]} AS {quote(name)}")
+        if wanted == "number":
+            continue
         misfit = f"{shown} IS NOT NULL AND {quote(name)} IS NULL"
         fault = name.replace("'", "''")
         faults.append(f"WHEN {misfit} THEN '{fault}: not_{wanted}'")
@@ -175,14 +190,22 @@ def _select(
             came.append(f"WHEN {quote(name)} IS NULL THEN NULL")
     columns = ", ".join(quote(name) for name in values)
     carried = ", ".join(quote("v:" + name) for name in values)
+    strange = "".join(_odd(name, fault) for name, fault in odd.items())
     hidden = "_misfit, _file, _row"
     return (
-        f"SELECT {columns}, CASE {' '.join(faults)} END AS _fault,"
+        f"SELECT {columns}{strange}, CASE {' '.join(faults)} END AS _fault,"
         f" (CASE {' '.join(came)} END)::VARCHAR AS _value, {raw.position} AS _source, _file, _row"
         f" FROM (SELECT {', '.join(outer)}, {carried}, {hidden} FROM"
         f" (SELECT {', '.join(inner)}, {hidden} FROM {_filtered(raw.source, prepared)}))"
         f"{_kept_once(raw.source, columns)}"
     )
+
+
+def _odd(name: str, fault: str) -> str:
+    """SQL of the column that has the cells of an attribute that are unlike the others."""
+    shown = quote("v:" + name)
+    test = f"NOT {is_plain_number(shown)}" if fault == "coded" else f"{quote(name)} IS NULL"
+    return f", CASE WHEN {test} THEN {shown}::VARCHAR END AS {quote('odd:' + name)}"
 
 
 def _filtered(source: Source, prepared: Prepared) -> str:

@@ -10,11 +10,11 @@ from duckdb import DuckDBPyConnection, Error
 from features.errors import SourceError
 from features.project import Source
 from features.sources_raw import ROW_NUMBERS, RawSource, missing_column, quote
-from features.sources_types import present
+from features.sources_types import NUMBER, PADDED, present
 
 _SHAPES = {  # what a text must look like, since a cast would round 1.25 to a whole number
     "BIGINT": r"[+-]?[0-9]{1,18}",
-    "DOUBLE": r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?",
+    "DOUBLE": NUMBER,
     "DATE": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
     "TIMESTAMP": r"[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}.*)?",
 }
@@ -114,7 +114,7 @@ def tally(con: DuckDBPyConnection, raw: RawSource, columns: Iterable[str]) -> di
             f"count(TRY_CAST({value} AS {kind})) FILTER (regexp_full_match({value}, '{shape}'))"
             for kind, shape in _SHAPES.items()
         )
-        padded = f"count_if(regexp_matches({value}, '^-?0[0-9]'))"
+        padded = f"count_if(regexp_matches({value}, '{PADDED}'))"
         counts.append(f"[count({value}), {padded}, {fits}]")
     row = con.execute(f"SELECT {', '.join(counts)} FROM {raw.view}").fetchone() or ()
     return {name: [int(n or 0) for n in one] for name, one in zip(names, row, strict=True)}

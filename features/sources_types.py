@@ -7,6 +7,8 @@ from features.sources_raw import literal
 
 ISO_MOMENT = r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?)?"
 ISO_OFFSET = r"\s?(Z|UTC|[+-]\d{2}(:?\d{2})?)"
+NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+PADDED = "^-?0[0-9]"  # led by a zero: a code such as 007
 PHYSICAL = {
     "string": "VARCHAR",
     "timestamp": "TIMESTAMP",
@@ -49,6 +51,11 @@ def is_text(kind: str) -> bool:
 def is_number(kind: str) -> bool:
     """Whether a DuckDB type holds numbers."""
     return kind.partition("(")[0] in _NUMBERS
+
+
+def is_exact(kind: str) -> bool:
+    """Whether every value of a DuckDB type is a finite number."""
+    return is_number(kind) and kind not in {"FLOAT", "DOUBLE"}
 
 
 def present(value: str, kind: str) -> str:
@@ -110,10 +117,9 @@ def _decimal(value: str, kind: str, _: Reading) -> str | None:
 
 
 def _number(value: str, kind: str, _: Reading) -> str | None:
-    if is_text(kind):
-        return (
-            f"CASE WHEN isfinite(TRY_CAST({value} AS DOUBLE)) THEN TRY_CAST({value} AS DOUBLE) END"
-        )
+    if is_text(kind) or kind in {"FLOAT", "DOUBLE"}:
+        number = f"TRY_CAST({value} AS DOUBLE)"
+        return f"CASE WHEN isfinite({number}) THEN {number} END"
     return f"{value}::DOUBLE" if is_number(kind) or kind == "BOOLEAN" else None
 
 

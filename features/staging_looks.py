@@ -9,6 +9,7 @@ from features.sources_raw import literal, literals, quote
 from features.staging_table import StagingTable
 
 ENORMOUS = 1_000  # times what 95 % of the rows stay below
+EXAMPLES = 3
 _ENOUGH = 100  # rows, before their spread says anything
 _LARGE = 5_000_000  # rows; of a larger table that goes on only the new part is looked at
 _AMOUNTS = ("amount", "unit_amount", "quantity", "mrr", "rate", "discount_amount")
@@ -70,6 +71,29 @@ def looks(table: StagingTable, parts: list[str]) -> list[Finding]:
         parts = parts[-1:]
     rows = f"read_parquet({literals(parts)})"
     return [*_low_days(table, rows), *_enormous(table, rows), *_no_currency(table, rows)]
+
+
+def odd_cells(table: StagingTable) -> list[Finding]:
+    """Cells of attributes that are unlike the others of their column, in rows that are used."""
+    odd = {name: fault for one in table.mapped for name, fault in one.odd.items()}
+    if not odd:
+        return []
+    key = next(k for k in (*table.table.key, "customer_id") if table.has(k))
+    rows = f"FROM checked_{table.name} WHERE _fault IS NULL"
+    columns = {name: quote("odd:" + name) for name in odd}
+    counts = table.con.execute(
+        f"SELECT {', '.join(f'count({one})' for one in columns.values())} {rows}"
+    ).fetchone() or (0,) * len(odd)
+    found = []
+    for (name, column), count in zip(columns.items(), counts, strict=True):
+        if not count:
+            continue
+        keys, values = table.con.execute(
+            f"SELECT min_by({quote(key)}::VARCHAR, (_source, _file, _row), {EXAMPLES}),"
+            f" list_sort(list(DISTINCT {column}))[:{EXAMPLES}] {rows} AND {column} IS NOT NULL"
+        ).fetchone() or ([], [])
+        found.append(finding(table.name, f"{name}: {odd[name]}", count, keys, values=values))
+    return found
 
 
 def _low_days(table: StagingTable, rows: str) -> list[Finding]:

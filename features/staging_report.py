@@ -5,10 +5,9 @@ from typing import Any
 
 from features.checks import Finding, finding
 from features.sources_raw import literals, quote
-from features.staging_looks import hints
+from features.staging_looks import EXAMPLES, hints
 from features.staging_table import StagingTable
 
-EXAMPLES = 3
 REPEATS_LOOKED_AT = 5_000_000  # rows; of larger tables whole customers are sampled
 _ORDER = "(_source, _file, _row)"
 

@@ -22,7 +22,7 @@ from features.sources_raw import Landed, literal, show
 from features.sources_sql import guess_types
 from features.sources_types import Reading
 from features.staged import FORMAT, Staged, as_json, place_of
-from features.staging_looks import looks
+from features.staging_looks import looks, odd_cells
 from features.staging_memory import KNOWN_CUSTOMERS, Before, Memory, Published, can_continue
 from features.staging_report import faults, rejected_lines, repeated, repeats
 from features.staging_table import StagingTable
@@ -166,7 +166,7 @@ class Run:
             self.say(f"checking {name}")
             table.check(known_until)
             table.repeats = repeats(table)
-            findings += [*faults(table), *repeated(table)]
+            findings += [*faults(table), *repeated(table), *odd_cells(table)]
             findings += empty_table(name, table.count, is_needed=name in needed)
             write_quarantine(table, folder / f"{name}.parquet")
         shown = self.project.outputs / "quarantine"

@@ -47,6 +47,7 @@ class StagingTable:
 
     def __post_init__(self) -> None:
         self.columns = _columns(self.table, self.mapped)
+        self.notes += _mixed(self.name, self.mapped)
         self._judge()
         self.survey = self._survey()
         memory = self.before.memory if self.before else None
@@ -261,6 +262,19 @@ def _columns(table: Table, mapped: tuple[Mapped, ...]) -> dict[str, str]:
         found |= {"occurred_at": "timestamp", "known_at": "timestamp"}
     order = [*table.names, *(name for name in found if name not in table.names)]
     return {name: found[name] for name in order if name in found}
+
+
+def _mixed(table: str, mapped: tuple[Mapped, ...]) -> list[str]:
+    """What is to be told of attributes that are a number in one source only."""
+    kinds: dict[str, set[str]] = {}
+    for one in mapped:
+        for name, kind in one.columns.items():
+            kinds.setdefault(name, set()).add(kind)
+    return [
+        f"{table}.{name}: numbers in one source and no numbers in another, so all are read as text"
+        for name, found in kinds.items()
+        if len(found) > 1
+    ]
 
 
 def _rows_of(one: Mapped) -> str:

@@ -100,6 +100,25 @@ def test_infinite_values_are_named_with_their_column_and_row(snapshot, people):
     assert one_line(error) == "column 'calls' holds an infinite value in row 7"
 
 
+@pytest.mark.parametrize("cell", ["-Infinity", "n/a"])
+def test_one_cell_that_is_no_number_is_told_and_the_column_trains_as_numbers(
+    snapshot, people, cell
+):
+    rows = people(100).astype({"calls": object})
+    rows.loc[7, "calls"] = cell
+    staged = snapshot(rows, name="one_cell")
+    (finding,) = staged.findings
+    assert finding.text.startswith("warning: snapshots.calls: 1 row with a value that is no finite")
+    assert f"({cell!r}), e.g. c0007" in finding.text
+    data = dataset(staged)
+    encoder = data.encoder(np.arange(100))
+    matrix = encoder.transform(data.frame)
+    position = encoder.names.index("calls")
+    assert position not in encoder.categorical
+    assert np.flatnonzero(np.isnan(matrix[:, position])).tolist() == [7]
+    assert fit(data.sample(*data.labelled(None, None), encoder), LOGISTIC, encoder.categorical)
+
+
 def test_a_model_whose_features_are_not_those_of_the_build_names_both(snapshot, people, registry):
     staged = snapshot(people(300), name="renamed")
     train(staged.project, staged, "churn", registry=registry)
