@@ -1,5 +1,6 @@
 """What a company records of its customers, and since when, for the checks of the leak guard."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +39,8 @@ class Attribute:
     values: pd.DataFrame
 
 
-def attributes(staged: Staged) -> list[Attribute]:
-    """Every attribute of the project, with what its clock says."""
+def attributes(staged: Staged) -> Iterator[Attribute]:
+    """Every attribute of the project, with what its clock says; one after the other in memory."""
     tables = open_tables(staged.tables)
     listed = attribute_features(tables, staged.project)
     named = [(f.tables[0], column, f.name, f.kind == "category") for column, f in listed.items()]
@@ -48,10 +49,9 @@ def attributes(staged: Staged) -> list[Attribute]:
         there = [c for c in WHO if c in tables["customers"].columns and c not in barred]
         named += [("customers", column, column, True) for column in there if column not in listed]
     with connect() as con:
-        return [
-            Attribute(table, column, feature, is_category, _values(con, staged, table, column))
-            for table, column, feature, is_category in named
-        ]
+        for table, column, feature, is_category in named:
+            values = _values(con, staged, table, column)
+            yield Attribute(table, column, feature, is_category, values)
 
 
 def _values(con: DuckDBPyConnection, staged: Staged, table: str, column: str) -> pd.DataFrame:
