@@ -14,12 +14,11 @@ of snapshots and then `retention train`, each in a process of its own, step by s
 import argparse
 import json
 import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -28,8 +27,9 @@ from typing import Any
 import lightgbm as lgb
 import numpy as np
 from cases.size_case import SLICES, parts
-from cases.size_page import cells, page
-from cases.size_whole import build_whole, peak, train_whole, write_project
+from cases.size_page import cells, newest, page
+from cases.size_runs import answer, answers, child, free_ports, tell
+from cases.size_whole import VERBS, peak, write_project
 
 from features.frames import read_frame, write_frame
 from features.project import load_project
@@ -150,32 +150,6 @@ def distributed(ports: list[int], number: int) -> dict[str, Any]:
     return own
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    found = [socket.socket() for _ in range(count)]
-    for one in found:
-        one.bind(("127.0.0.1", 0))
-    ports = [int(one.getsockname()[1]) for one in found]
-    for one in found:
-        one.close()
-    return ports
-
-
-def child(*words: str) -> subprocess.Popen[str]:
-    """The script in a process of its own; it prints JSON."""
-    command = [sys.executable, __file__, *words]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def answer(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """What a child printed; its failure is this script's."""
-    text, _ = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"a run failed with {process.returncode}")
-    found: dict[str, Any] = json.loads(text.splitlines()[-1])
-    return found
-
-
 def learned(folder: Path, trees: int, **settings: float) -> dict[str, Any]:
     """One run with some settings."""
     return answer(child("--learn", str(folder), str(trees), json.dumps(settings)))
@@ -229,13 +203,15 @@ def remedies(count: int, trees: int, folder: Path) -> Iterator[tuple[str, dict[s
 
 
 def whole(count: int, folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The third table's run: from tables to a registered model, with so many rows that train."""
+    """The third table's run, told after each step: from tables to a registered model."""
     place = folder / f"whole-{count}"
     if not (place / "snapshots.parquet").exists():
         write_project(parts(count // SLICES), place, count)
-    built = answer(child("--whole-build", str(place)))
-    trained = answer(child("--whole-train", str(place)))
-    yield f"{count:,} rows", trained | {"trained": count, "build": built}
+    found: dict[str, Any] = {}
+    for verb in VERBS:
+        for told in answers(child("--verb", verb, str(place))):
+            found |= {verb: told}
+            yield f"{count:,} rows", found
 
 
 def keep(found: Iterator[tuple[str, dict[str, Any]]], which: str) -> None:
@@ -249,7 +225,9 @@ def keep(found: Iterator[tuple[str, dict[str, Any]]], which: str) -> None:
         kept.setdefault(which, {})[what] = one | {"run": f"{about}, LightGBM {version('lightgbm')}"}
         path.write_text(json.dumps(kept, indent=1) + "\n")
         path.with_suffix(".md").write_text(page(kept))
-        sys.stdout.write(f"{' | '.join(cells(what, one, remedy=which == 'remedies'))}\n")
+        is_whole, remedy = which == "whole", which == "remedies"
+        told = [what, newest(one)] if is_whole else cells(what, one, remedy=remedy)
+        sys.stdout.write(f"{' | '.join(told)}\n")
         sys.stdout.flush()
 
 
@@ -263,22 +241,18 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "size")
     parser.add_argument("--learn", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--machine", nargs=3, help=argparse.SUPPRESS)
-    parser.add_argument("--whole-build", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--whole-train", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--verb", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.learn:
         folder, trees, settings = given.learn
-        found = learn(Path(folder), int(trees), json.loads(settings))
-        sys.stdout.write(json.dumps(found) + "\n")
+        tell(learn(Path(folder), int(trees), json.loads(settings)))
     elif given.machine:
         folder, trees, place = given.machine
-        number, ports = json.loads(place)
-        found = machine(Path(folder), int(trees), number, ports)
-        sys.stdout.write(json.dumps(found) + "\n")
-    elif given.whole_build or given.whole_train:
-        place = given.whole_build or given.whole_train
-        found = build_whole(place) if given.whole_build else train_whole(place)
-        sys.stdout.write(json.dumps(found) + "\n")
+        tell(machine(Path(folder), int(trees), *json.loads(place)))
+    elif given.verb:
+        verb, folder = given.verb
+        with redirect_stdout(sys.stderr):  # as the verbs do
+            VERBS[verb](Path(folder), tell)
     else:
         keep(sizes(given.rows, given.trees, given.folder), "size")
         for count in given.remedies:

@@ -31,35 +31,42 @@ def page(kept: dict[str, Any]) -> str:
     text += ["", REMEDIES, ""]
     lines = [cells(what, one, remedy=True) for what, one in kept["remedies"].items()]
     text += table(REMEDY_HEAD, lines)
-    text += ["", WHOLE, "", *whole(kept.get("whole", {}))]
+    found = kept.get("whole", {})
+    text += ["", WHOLE, "", *whole(found)] if found else []
     text += ["", "How each was run:", ""]
     runs = [*kept["size"].items(), *kept["remedies"].items()]
-    runs += [(f"whole, {what}", one) for what, one in kept.get("whole", {}).items()]
+    runs += [(f"whole, {what}", one) for what, one in found.items()]
     text += [f"- {what}: {one['run']}" for what, one in runs]
     return "\n".join([*text, ""])
 
 
 def whole(kept: dict[str, Any]) -> list[str]:
-    """Runs side by side: seconds and peak memory of each step, then of all, and what came of it."""
-    verbs = [("build", {w: one["build"] for w, one in kept.items()}), ("train", kept)]
+    """Runs side by side: what each step took, then all, and what came of those that ended."""
     lines = []
-    for verb, runs in verbs:
-        steps = {what: {step["step"]: step for step in one["steps"]} for what, one in runs.items()}
-        names = dict.fromkeys(name for found in steps.values() for name in found)
-        lines += [
-            [f"{verb}: {n}", *(spent(found.get(n)) for found in steps.values())] for n in names
-        ]
-    lines.append(["train, all", *(spent(one) for one in kept.values())])
-    lines.append(["recipe", *(one["recipe"] or "" for one in kept.values())])
-    lines.append(["grade", *(one["grade"] for one in kept.values())])
-    for name in ("auc", "log_loss", "slope"):
-        lines.append([name.replace("_", " "), *(f"{one[name]:.4f}" for one in kept.values())])
+    for verb in ("build", "train"):
+        runs = [one.get(verb, {"steps": []}) for one in kept.values()]
+        steps = [{step["step"]: step for step in run["steps"]} for run in runs]
+        names = dict.fromkeys(name for found in steps for name in found)
+        lines += [[f"{verb}: {n}", *(spent(found.get(n)) for found in steps)] for n in names]
+    runs = [one.get("train", {}) for one in kept.values()]
+    lines.append(["train: all", *(spent(run) if "grade" in run else "cut off" for run in runs)])
+    for name in ("recipe", "grade", "auc", "log_loss", "slope"):
+        values = [run.get(name, "") for run in runs]
+        shown = [f"{value:.4f}" if isinstance(value, float) else value for value in values]
+        lines.append([name.replace("_", " "), *shown])
     return table(("step", *kept), lines)
 
 
 def spent(one: dict[str, Any] | None) -> str:
     """Seconds and peak memory; nothing where a run had no such step."""
     return f"{one['seconds']:,.0f} s, {one['peak']:.1f} GiB" if one else ""
+
+
+def newest(one: dict[str, Any]) -> str:
+    """The step that a whole run told last."""
+    verb = "train" if "train" in one else "build"
+    step = one[verb]["steps"][-1]
+    return f"{verb}: {step['step']} | {spent(step)}"
 
 
 ABOUT = """Made-up customers with {numbers} numbers and {kinds} categories, one of 300 values, at 25

@@ -1,8 +1,7 @@
 """A whole `retention train` of made-up snapshots: the project, and what each step of it costs."""
 
-import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from training.train import train
 HELD = 400_000  # `rows_in_memory` where nothing is said
 TARGET = "churn"
 MIB = 1024
+Tell = Callable[[dict[str, Any]], None]  # told all that is found, after each step
 PROJECT = """
 name = "size"
 revenue_model = "subscription"
@@ -74,10 +74,11 @@ def write_project(parts: Iterable[Built], folder: Path, rows: int) -> None:
 
 
 class Steps:
-    """Seconds and peak memory of each step, which begins when its name is said; told as it ends."""
+    """Seconds and peak memory of each step, which begins when its name is said."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Tell) -> None:
         self.found: list[dict[str, Any]] = []
+        self._tell = tell
         self._name, self._start = "", 0.0
 
     def __call__(self, text: str) -> None:
@@ -88,11 +89,11 @@ class Steps:
         forget_peak()
 
     def end(self) -> None:
-        """Keep the step that is running, if any."""
+        """Keep and tell the step that is running, if any."""
         if self._name:
             seconds = time.perf_counter() - self._start
             self.found.append({"step": self._name, "seconds": seconds, "peak": peak()})
-            sys.stderr.write(f"{self._name}: {seconds:,.0f} s, {peak():.1f} GiB\n")
+            self._tell({"steps": self.found})
         self._name = ""
 
 
@@ -115,22 +116,20 @@ class Search:
         return searched
 
 
-def build_whole(folder: Path) -> dict[str, Any]:
+def build_whole(folder: Path, tell: Tell) -> None:
     """`retention build`: tables staged, and the frame written."""
-    steps = Steps()
+    steps = Steps(tell)
     steps("tables")
     staged = stage(load_project(folder))
-    steps("build")
-    built = frame(staged, TARGET)
+    steps("frame")
+    frame(staged, TARGET)
     steps.end()
-    return {"steps": steps.found, "rows": len(built)}
 
 
-def train_whole(folder: Path) -> dict[str, Any]:
+def train_whole(folder: Path, tell: Tell) -> None:
     """`retention train` after it, from the tables to the registered version."""
-    start = time.perf_counter()
-    steps = Steps()
-    steps("tables, nothing new")
+    start, steps = time.perf_counter(), Steps(tell)
+    steps("tables again")
     project = load_project(folder)
     staged = stage(project)
     registry = Registry(f"sqlite:///{folder / 'mlflow.db'}", folder / "mlartifacts")
@@ -141,16 +140,17 @@ def train_whole(folder: Path) -> dict[str, Any]:
     card: Mapping[str, Any] = {}
     if report.version is not None:
         card = registry.load(project.model_name(TARGET), report.version).card
-    return {
-        "steps": steps.found,
+    done = {
         "seconds": time.perf_counter() - start,
         "peak": max(step["peak"] for step in steps.found),
-        "origins": len(report.origins),
         "grade": report.grade,
         "recipe": report.recipe,
-        "version": report.version,
         "learned_from": card.get("learned_from"),
         "auc": model["auc"]["value"],
         "log_loss": model["log_loss"]["value"],
         "slope": model["calibration_slope"]["value"],
     }
+    tell({"steps": steps.found, **done})
+
+
+VERBS = {"build": build_whole, "train": train_whole}  # in their order
