@@ -4,9 +4,8 @@ A lever is what moves together: features that the company can act on and that sh
 table of facts, such as all that is counted from use. It is set to what this customer had before,
 or to what is usual among those of its peers whom the event is less likely to hit; of an upsell,
 more likely: never more than their middle four fifths have, and never the wrong way. Facts that
-nobody can change stay as they are. What follows from others, such as uses per seat, is computed
-from them: figures that belong together agree. Only what the customer or its peers have had is told
-as theirs; what follows is said to go with it.
+nobody can change stay as they are. What follows, such as uses per seat, is computed from the rest
+and said to go with it: only what the customer or its peers have had is told as theirs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,15 +30,12 @@ Moves = dict[int, float]  # position -> the value it would have
 
 @dataclass(frozen=True)
 class _Ask:
-    """One lever moved one way.
-
-    `stated` says whose value it is, of those moves that were not derived from others.
-    """
+    """One lever moved one way."""
 
     basis: str  # own_past, peers
     lever: tuple[int, ...]
     moves: Moves
-    stated: dict[int, str]  # position -> words
+    stated: dict[int, str]  # of the moves that were not derived: whose value it is, in words
 
 
 class Counterfactuals:
@@ -114,16 +110,18 @@ class Counterfactuals:
         self, row: Floats, lever: tuple[int, ...], place: int, parts: Floats
     ) -> Iterator[_Ask]:
         past = self._past(row, lever)
-        if past:
-            moves = self._carried(row, lever, past)
-            words = {now: self._as_before(before, now) for now, before in past.items()}
-            yield _Ask("own_past", lever, moves, words)
-        usual = self._usual(row, lever, place, parts)
-        if usual:
+        words = {
+            now: self._as_before(before, now)
+            for now, before in past.items()
+            if self._is_better(place, now, row[before] - row[now])
+        }
+        if words:
+            yield _Ask("own_past", lever, self._carried(row, lever, past), words)
+        if usual := self._usual(row, lever, place, parts):
             yield _Ask("peers", lever, usual, dict.fromkeys(usual, USUAL))
 
     def _settled(self, row: Floats, asks: Sequence[_Ask]) -> list[_Ask]:
-        """The same with all that follows from what moves, such as uses per seat."""
+        """The same with what follows, such as uses per seat; none without a figure to state."""
         rows = np.repeat(row[None, :], len(asks), axis=0)
         moved = np.zeros(rows.shape, dtype=bool)
         for i, ask in enumerate(asks):
@@ -159,15 +157,20 @@ class Counterfactuals:
         """When it was so: in as many days right before those of the window, where that is known."""
         window, shown = self._following.windows.get(now), DERIVED.get(self._features[before].name)
         if window and shown:
-            days = window.days
-            if asked_by(shown) == ({(window.measure, (days, 2 * days))}, set()):
-                return f"as in the {days} days before"
+            right_before = {(window.measure, (window.days, 2 * window.days))}
+            if asked_by(shown) == (right_before, set()):
+                return f"as in the {window.days} days before"
         return "as before"
+
+    def _is_better(self, place: int, position: int, gain: float) -> bool:
+        """Whether a figure moves the way of the peers who do better, as far as that is known."""
+        found = self._peers.better(place, position, is_chance=self._is_chance)
+        return found is None or found[1] * gain >= 0
 
     def _carried(self, row: Floats, lever: tuple[int, ...], past: dict[int, int]) -> Moves:
         """Values of before, with what goes with them."""
-        moves = {now: float(row[before]) for now, before in past.items()}
-        moves = self._in_proportion(row, lever, moves) | moves
+        own = {now: float(row[before]) for now, before in past.items()}
+        moves = self._in_proportion(row, lever, own) | own
         for now, value in list(moves.items()):
             moves = self._in_step(row, lever, now, value) | moves
         return moves
@@ -244,8 +247,8 @@ class Counterfactuals:
         after = now + gain if self._is_chance else now - gain
         was, aim = (self._plain(lead, x) for x in (row[lead], ask.moves[lead]))
         rest = len(ask.moves) - 1
-        going = "figure that goes" if rest == 1 else "figures that go"
-        with_rest = f", and {rest} {going} with it" if rest else ""
+        going = "1 figure that goes" if rest == 1 else f"{rest} figures that go"
+        with_rest = f", and {going} with it" if rest else ""
         return {
             "text": f"{self._wording[lead].subject}: {aim} instead of {was}, {ask.stated[lead]}"
             f"{with_rest}: the probability would be {after:.0%} instead of {now:.0%}",

@@ -240,7 +240,8 @@ class Counterfactual(View):
 
     text: str
     basis: Literal["own_past", "peers"] = Field(
-        description="whether the customer had this before, or its peers who do better have it"
+        description="whether the customer had the figure of the text before, or its peers who do"
+        " better have it; the others go with it"
     )
     probability: float = Field(description="with the change")
     change: float = Field(description="with the change less now")

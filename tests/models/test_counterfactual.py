@@ -200,6 +200,17 @@ def test_what_is_only_in_proportion_is_not_told_as_the_past():
     assert rest.startswith(" go with it: the probability would be ")
 
 
+def test_a_past_that_is_worse_among_peers_is_not_asked_back():
+    """Peers who do better use it less, so more use of before is no improvement."""
+    model, row = of_use(is_quantity=False)
+    peers = model.card["peers"]
+    groups = [{**one, "low": one["high"], "high": one["low"]} for one in peers["groups"]]
+    card = {**model.card, "peers": {**peers, "groups": groups}}
+    turned = LoadedModel("acme.x", 1, PortableModel(card, model.portable.ensemble))
+    assert [change["basis"] for change in model.would_change(row)] == ["own_past"]
+    assert "own_past" not in [change["basis"] for change in turned.would_change(row)]
+
+
 def test_what_follows_is_not_told_as_usual_among_peers():
     """The quantity is that of peers; divided by the seats of this one it is nobody's."""
     model, row = of_use(is_quantity=True)
