@@ -114,7 +114,10 @@ def train(
     read = load_project(project, data).with_targets()
     names = {target: read.target(target)} if target else read.targets  # an unknown one stops here
     seconds = jobs.tuning_time(tune)
-    jobs.train(jobs.stage(read), names, as_json=as_json, tune=seconds)
+    staged = jobs.stage(read)
+    for found in staged.findings:
+        typer.echo(found.text, err=True)
+    jobs.train(staged, names, as_json=as_json, tune=seconds)
 
 
 @app.command(epilog="Example: retention backtest demo --target churn --origins 5")
