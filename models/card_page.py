@@ -7,8 +7,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from models.card_limits import limits, missing_tables
+from models.card_recipe import made
 from models.card_render import Picture, Points, Section, Table, html, markdown
-from models.card_words import day, estimate, lift_words, number, purpose, search_words, share
+from models.card_words import (
+    cause_words,
+    day,
+    estimate,
+    level_words,
+    lift_words,
+    number,
+    purpose,
+    share,
+)
 from models.charts import Chart, svg
 
 Json = Mapping[str, Any]
@@ -86,7 +96,7 @@ def sections(card: Json, report: Json) -> list[Section]:
         Section("Gate and leak guard", [*_checks(report)]),
         Section("Reasons", [_reasons(card)]),
         Section("Limits", [Points([*limits(card, report)])]),
-        Section("How it was made", [_made(card, report)]),
+        Section("How it was made", [made(card, report)]),
     ]
 
 
@@ -226,6 +236,7 @@ def _calibration(card: Json, report: Json) -> Iterator[Any]:
         ("", "mean over origins"),
         [(METRICS[key].partition(" ")[2], estimate(model.get(key))) for key in CALIBRATED],
     )
+    yield from filter(None, (level_words(card), cause_words(card)))
     bins = card.get("bins") or []
     if bins:
         yield "By bins of equal count at the newest test:"
@@ -279,17 +290,3 @@ def _reasons(card: Json) -> str:
         f" {number(found['customers'])} customers at high risk kept their first reason, and their"
         f" first three overlapped by {share(found['jaccard'])}."
     )
-
-
-def _made(card: Json, report: Json) -> Table:
-    recipe = card.get("recipe") or {}
-    params = ", ".join(f"{key} = {value}" for key, value in (recipe.get("params") or {}).items())
-    rows = [
-        ("trained", str(card["trained_at"])),
-        ("recipe", str(recipe.get("name", "-"))),
-        ("settings", params or "-"),
-        *(("search", search_words(one)) for one in report["tuning"]),
-        ("calibration", str((card.get("calibration") or {}).get("method", "-"))),
-        ("libraries", ", ".join(f"{k} {v}" for k, v in card["versions"].items())),
-    ]
-    return Table(("what", "how"), rows)

@@ -56,15 +56,34 @@ def lift_words(auc: Json | None) -> str | None:
     return f"lift quality (2 AUC - 1) {estimate(doubled)}: {lift_quality(auc['value'])}"
 
 
-def search_words(found: Json) -> str:
-    """What a search for settings tried and found, as `training.tune.Tuner.found` gives it."""
-    tried = f"{found['settings']} settings tried, {found['pruned']} of them cut short"
-    order = "later dates" if found["folds"] == "time" else "other customers"
-    if "log_loss" not in found:
-        return f"{tried}, none to the end; the default recipe was taken"
-    best, default = (f"{found[key]:.4f}" for key in ("log_loss", "default_log_loss"))
-    verdict = "taken" if found["taken"] == "tuned" else "not surely better, not taken"
-    return f"{tried}; on {order} a log loss of {best}, the default recipe {default}: {verdict}"
+def level_words(card: Json) -> str | None:
+    """Whether the base rate moved and is followed; None where too few dates could tell."""
+    prior = (card.get("calibration") or {}).get("prior")
+    if not prior or prior["gain"] is None:
+        return None
+    seen = f"Over {prior['slices']} dates the level was followed from date to date"
+    judged = f"on {prior['judged']} of them, by what was known then, it"
+    if prior["used"]:
+        return f"{seen}: {judged} saved log loss, so log-odds are moved by {prior['shift']:+.2f}."
+    return f"{seen}: {judged} saved no log loss, so it is left where it was calibrated."
+
+
+def cause_words(card: Json) -> str | None:
+    """How the probability is parted into causes; None where the target has none."""
+    cause = card.get("cause")
+    if cause is None:
+        return None
+    proof = cause.get("backtest") or {}
+    origins = proof.get("origins") or []
+    how = "by a second model, of the leavers alone" if proof.get("learned") else "by one share"
+    told = f"The probability is parted {how}: {cause['share']:.0%} of past leavers left unpaid"
+    if not origins:
+        return f"{told} (involuntary). Its causes were not tested."
+    ours, plain = (
+        sum(one[key] for one in origins) / len(origins) for key in ("log_loss", "share_log_loss")
+    )
+    tested = f"On {sum(one['leavers'] for one in origins)} later leavers a log loss of {ours:.3f}"
+    return f"{told} (involuntary). {tested} against {plain:.3f} of one share."
 
 
 def _short(value: float) -> str:

@@ -16,7 +16,7 @@ from training.backtest import Backtest, backtest, champion_of
 from training.backtest_kept import keep_tested
 from training.backtest_lists import lists_of
 from training.backtest_looks import Look, record
-from training.backtest_segments import segments_of
+from training.backtest_segments import miscalibrated, segments_of
 from training.backtest_table import chart_rows
 from training.gate import judge, unready
 from training.guard import Guard
@@ -98,14 +98,16 @@ def prove(
     say("lists and segments")
     lists = lists_of(data, found.trials, project.money)
     thin = thin_of(data, planned, project.limits.min_events)
-    verdict = judge(found.evidence(), guard.checks, thin, project.gate)
+    segments = segments_of(data, found.trials, found.best)
+    off = miscalibrated(segments)
+    verdict = judge(found.evidence(), guard.checks, thin, off, project.gate)
     drift = slice_drift(data, found.trials)
-    warnings = (*guard.warnings, *drift_warnings(drift))
+    warnings = (*planned.left_out, *guard.warnings, *off, *drift_warnings(drift))
     report = report_of(target_name, data, found, verdict, warnings, lists)
     report = replace(
         report,
         guard=guard.as_json(),
-        segments=tuple(segments_of(data, found.trials, found.best)),
+        segments=tuple(segments),
         drift=tuple(drift),
         looks=_look(staged, report, verb),
     )

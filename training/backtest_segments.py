@@ -1,6 +1,7 @@
 """How good a model is in each part of the customers: the metrics of a back-test by segment."""
 
 from collections.abc import Iterator, Sequence
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
@@ -25,9 +26,22 @@ def segments_of(data: Dataset, trials: Sequence[Trial], model: str) -> list[Json
     list of dict
         `column`, `value`, `values` (how many were put together), `rows`, `customers`, `events`
         (distinct customers), `rate` and `predicted` (means over origins), `origins` (how many had
-        such rows) and `metrics` with intervals, means over those origins.
+        such rows), `happened` and `expected` (events in all those rows, and the sum of their
+        probabilities), `apart` (their difference in standard errors over customers) and `metrics`
+        with intervals, means over those origins.
     """
     return [one for column in columns_of(data) for one in _of_column(data, trials, model, column)]
+
+
+def miscalibrated(segments: Sequence[Json]) -> list[str]:
+    """A sentence for each segment whose level is off by more than chance among so many gives."""
+    sure = NormalDist().inv_cdf(1 - 0.025 / max(len(segments), 1))
+    return [
+        f"{one['column']} {one['value']}: {one['expected']:,.0f} were expected to have the event"
+        f" and {one['happened']:,.0f} had it"
+        for one in segments
+        if one["apart"] is not None and abs(one["apart"]) > sure
+    ]
 
 
 def columns_of(data: Dataset) -> list[pd.Series]:
@@ -88,7 +102,14 @@ def _metrics(data: Dataset, trials: Sequence[Trial], model: str, parts: Sequence
         )
         for trial, part in held
     ]
+    p = np.concatenate([one.predictions[model] for one in scored])
+    people = np.unique(data.customer[rows], return_inverse=True)[1]
+    gaps = np.bincount(people, weights=p - y)
+    error = float(np.sqrt(gaps @ gaps))
     return {
+        "happened": float(y.sum()),
+        "expected": float(p.sum()),
+        "apart": float(gaps.sum()) / error if error else None,
         "rows": len(rows),
         "customers": len(np.unique(data.customer[rows])),
         "events": len(np.unique(data.customer[rows[y == 1]])),

@@ -45,8 +45,8 @@ class Verdict:
     Attributes
     ----------
     checks : tuple of Check
-        `constant`, `rule`, `champion`, `calibration`, `leak`, `data`, `grade`; the model is
-        promoted where none `failed`.
+        `constant`, `rule`, `champion`, `calibration`, `segments`, `leak`, `data`, `grade`; the
+        model is promoted where none `failed`.
     """
 
     promoted: bool
@@ -65,6 +65,7 @@ def judge(
     evidence: Evidence,
     leaks: Sequence[Check],
     thin: Sequence[str] = (),
+    off: Sequence[str] = (),
     settings: Gate | None = None,
 ) -> Verdict:
     """Gate and grade of one model.
@@ -80,13 +81,16 @@ def judge(
         What the leak guard found.
     thin : sequence of str
         What the data lack for a firm proof though they suffice for one; said, and no obstacle.
+    off : sequence of str
+        The segments whose probabilities are surely too high or too low; said, and no obstacle.
     settings : Gate, optional
         The project's thresholds.
     """
     settings = settings or Gate()
     grade, why = _grade(evidence, settings)
     against = [_against(evidence, name) for name in NAMES]
-    rest = [_calibration(evidence.slope, settings), _leak(leaks), _data(thin)]
+    level = _calibration(evidence.slope, settings)
+    rest = [level, _segments(off), _leak(leaks), _data(thin)]
     earned = Check("grade", "passed" if grade in PROMOTED else "failed", f"grade {grade}: {why}")
     checks = (*against, *rest, earned)
     lost = [check.name for check in against if check.state == "failed"]
@@ -126,6 +130,12 @@ def _calibration(slope: Interval, settings: Gate) -> Check:
     if high < least or low > most:
         return Check("calibration", "failed", f"{said} lies outside {least:g} to {most:g}")
     return Check("calibration", "passed", f"{said} reaches into {least:g} to {most:g}")
+
+
+def _segments(off: Sequence[str]) -> Check:
+    if off:
+        return Check("segments", "warning", f"the level is off in parts: {'; '.join(off)}")
+    return Check("segments", "passed", "no part's level is off by more than chance may explain")
 
 
 def _leak(leaks: Sequence[Check]) -> Check:

@@ -23,12 +23,15 @@ class Plan:
     missing : str or None
     train, test : dict or None
         The rows there are, as a report counts them.
+    left_out : tuple of str
+        A sentence for each origin whose test can prove nothing.
     """
 
     origins: tuple[Origin, ...] = ()
     missing: str | None = None
     train: Json | None = None
     test: Json | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def plan(
@@ -56,13 +59,15 @@ def plan(
         return Plan(missing=_too_short(data, dates, data_end))
     # Origins too early to have seen enough are left out while later ones are not.
     enough = [one for one in found if _enough(data, one, min_events)]
-    kept = tuple(enough or found[-1:])
+    silent = {one.at: why for one in enough if (why := _one_outcome(data, one, data_end))}
+    kept = tuple([one for one in enough if one.at not in silent] or found[-1:])
     train = data.labelled(kept[-1].train, kept[-1].at)
     tests = sorted({date for one in kept for date in one.test})
     test = data.labelled(tests, data_end)
     missing = _few("training", data, *train, min_events) or _few("test", data, *test, min_events)
     learned = rows_json(data, *train, known_before=kept[-1].at)
-    return Plan(kept, missing, learned, rows_json(data, *test, listed=True))
+    tested = rows_json(data, *test, listed=True)
+    return Plan(kept, missing, learned, tested, tuple(silent.values()))
 
 
 def _plan_snapshot(data: Dataset, min_events: int) -> Plan:
@@ -76,6 +81,15 @@ def _plan_snapshot(data: Dataset, min_events: int) -> Plan:
 def _enough(data: Dataset, origin: Origin, min_events: int) -> bool:
     rows, y = data.labelled(origin.train, origin.at)
     return _few("", data, rows, y, min_events) is None
+
+
+def _one_outcome(data: Dataset, origin: Origin, data_end: datetime) -> str | None:
+    """The sentence for a test in which all have the event, or nobody; None for any other."""
+    _, y = data.labelled(origin.test, data_end)
+    if 0 < y.sum() < len(y):
+        return None
+    what = "all have the event" if y.any() else "none has the event"
+    return f"the origin {origin.at:%Y-%m-%d} is left out: of its {len(y):,} test rows {what}"
 
 
 def _few(where: str, data: Dataset, rows: Rows, y: Floats, needed: int) -> str | None:

@@ -121,7 +121,7 @@ def _verdict(data: Dataset, planned: Plan, name: str, nth: int, least: int) -> J
 
 def thin_of(data: Dataset, planned: Plan, least: int, nth: int = 1) -> list[str]:
     """What the data lack for a firm proof, a sentence each; of a sample one in `nth` customers."""
-    return [*_few_events(planned, nth, least), *_few_origins(data, planned)]
+    return [*_few_events(planned, nth, least), *_few_origins(data, planned), *planned.left_out]
 
 
 def _few_events(planned: Plan, nth: int, least: int) -> Iterator[str]:
@@ -140,7 +140,7 @@ def _few_origins(data: Dataset, planned: Plan) -> Iterator[str]:
     split = data.target.split
     if data.is_snapshot or split.test or split.test_from is not None:
         return
-    lacking = N_ORIGINS - len(planned.origins)
+    lacking = N_ORIGINS - len(planned.origins) - len(planned.left_out)
     if lacking > 0:
         dates = pd.DatetimeIndex(sorted(data.keys["as_of"].unique()))
         step = dates.to_series().diff().median() if len(dates) > 1 else BLOCK

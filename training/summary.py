@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from models.card_words import search_words
+from models.card_recipe import search_words
 
 SUMMARY_COLUMNS = ("target", "test rows", "AUC", "log loss", "constant's", "grade", "promoted")
 

@@ -12,6 +12,7 @@ from features.project import Project
 from models.card import describe
 from models.card_limits import limits
 from models.card_page import card_pages
+from models.card_words import cause_words, level_words
 from models.charts import (
     agreement_chart,
     calibration_chart,
@@ -319,6 +320,25 @@ def test_the_limits_name_what_is_thin_missing_and_moving(card, report):
     assert "looked at" not in quiet
     assert "Thin" not in quiet
     assert "Grade C" in quiet
+
+
+def test_the_level_and_the_causes_are_told():
+    prior = {"slices": 15, "judged": 10, "gain": 0.001, "used": True, "shift": -0.125}
+    told = level_words({"calibration": {"prior": prior}})
+    assert "on 10 of them" in told
+    assert told.endswith("so log-odds are moved by -0.12.")
+    left = level_words({"calibration": {"prior": prior | {"used": False}}})
+    assert left.endswith("it is left where it was calibrated.")
+    assert level_words({"calibration": {"prior": prior | {"gain": None}}}) is None
+    origins = [{"leavers": 20, "log_loss": 0.3, "share_log_loss": 0.5}] * 2
+    cause = {"share": 0.2, "backtest": {"learned": True, "origins": origins}}
+    assert cause_words({"cause": cause}) == (
+        "The probability is parted by a second model, of the leavers alone: 20% of past leavers"
+        " left unpaid (involuntary). On 40 later leavers a log loss of 0.300 against 0.500 of one"
+        " share."
+    )
+    assert cause_words({"cause": cause | {"backtest": None}}).endswith("were not tested.")
+    assert cause_words({}) is None
 
 
 def test_a_snapshot_says_that_time_did_not_test_it(card, report):

@@ -15,7 +15,7 @@ from models.metrics import log_loss
 from training.backtest_kept import newest_backtest
 from training.backtest_looks import Look, record
 from training.backtest_run import run_backtest
-from training.backtest_segments import OTHER, columns_of, merged
+from training.backtest_segments import OTHER, columns_of, merged, miscalibrated
 from training.backtest_table import COLUMNS, chart_rows, sentences, table_rows
 from training.readiness import plan
 from training.recipe import Setting
@@ -146,6 +146,16 @@ def test_sentences_tell_what_lists_were_worth():
     ]
 
 
+def test_a_part_whose_level_is_off_is_named_and_chance_among_many_is_not():
+    part = {"column": "plan", "happened": 40.0, "expected": 70.0}
+    small = [part | {"value": f"p{n}", "apart": 2.5} for n in range(9)]
+    assert miscalibrated(small[:1]) == ["plan p0: 70 were expected to have the event and 40 had it"]
+    assert miscalibrated(small) == []
+    (said,) = miscalibrated([*small, part | {"value": "business", "apart": -3.5}])
+    assert said.startswith("plan business:")
+    assert miscalibrated([part | {"value": "nobody left", "apart": None}]) == []
+
+
 def test_a_snapshot_is_shown_by_segment(snapshot, people, registry):
     """The rows of the values of a column are all rows; so are the events."""
     table = people(400)
@@ -156,6 +166,10 @@ def test_a_snapshot_is_shown_by_segment(snapshot, people, registry):
     assert sum(one["rows"] for one in parts) == report["test"]["rows"] == 400
     assert sum(one["events"] for one in parts) == report["test"]["events"]
     assert parts[-1]["customers"] == 20
+    assert sum(one["happened"] for one in parts) == report["test"]["rate"] * 400
+    for one in parts:
+        assert one["expected"] == pytest.approx(one["predicted"] * one["rows"])
+        assert np.sign(one["apart"]) == np.sign(one["expected"] - one["happened"])
     for one in parts[:2]:
         assert one["rate"] == pytest.approx(one["predicted"], abs=0.1)
         assert 0.5 < one["metrics"]["auc"]["low"] < one["metrics"]["auc"]["high"] <= 1

@@ -1,5 +1,6 @@
 """Snapshots of several dates are split by time; the newest date is what is scored."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
 
@@ -40,13 +41,19 @@ MONTHS = [datetime(2026, month, 1) for month in range(1, 7)]
 def panel(write_project, rng):
     """A function that stages 150 customers in each of six months; nobody knows June's answers."""
 
-    def make(extra: str = "", months: list[datetime] = MONTHS, first: str = "") -> Staged:
+    def make(
+        extra: str = "",
+        months: list[datetime] = MONTHS,
+        first: str = "",
+        quiet: Sequence[datetime] = (),
+    ) -> Staged:
         rows = pd.DataFrame(
             [(f"c{n}", month) for month in months for n in range(150)], columns=["id", "month"]
         )
         rows["tenure"] = rng.normal(size=len(rows)).round(3)
         odds = 1 / (1 + np.exp(0.5 + 2 * rows["tenure"]))
         rows["left"] = np.where(rng.random(len(rows)) < odds, "yes", "no")
+        rows.loc[rows["month"].isin(quiet), "left"] = "no"
         rows.loc[rows["month"] == MONTHS[-1], "left"] = None
         text = rows.to_csv(index=False)
         people = "".join(f"c{n},2025-03-01\n" for n in range(150))
@@ -73,6 +80,19 @@ def test_what_trains_was_answered_before_the_test(panel):
         Origin(MONTHS[3], (MONTHS[0], MONTHS[1], MONTHS[2]), (MONTHS[3],)),
         Origin(MONTHS[4], (MONTHS[0], MONTHS[1], MONTHS[2]), (MONTHS[4],)),
     )
+
+
+def test_a_month_in_which_nobody_left_tests_nothing_and_that_is_said(panel, registry):
+    """Its ranking is undefined, and so would be every mean over the origins."""
+    staged = panel(quiet=MONTHS[3:4])
+    report = train(staged.project, staged, "churn", registry=registry)
+    assert [one["at"] for one in report.origins] == ["2026-03-01", "2026-05-01"]
+    assert report.model["auc"]["value"] > 0.8
+    said = "the origin 2026-04-01 is left out: of its 150 test rows none has the event"
+    assert said in report.warnings
+    (checked,) = [one for one in report.gate if one["name"] == "data"]
+    assert checked["state"] == "warning"
+    assert said in checked["proof"]
 
 
 CUSTOMERS = '[sources.customers]\nfile = "customers.csv"\n'

@@ -116,6 +116,13 @@ def test_thin_data_are_told_and_no_obstacle():
     assert "80 customers with the event in test" in verdict.checks[-2].proof
 
 
+def test_a_part_whose_level_is_off_is_told_and_no_obstacle():
+    verdict = judge(evidence(), CLEAN, off=["plan business: 70 were expected"])
+    assert verdict.promoted
+    assert states(verdict)["segments"] == "warning"
+    assert "plan business: 70 were expected" in verdict.checks[4].proof
+
+
 def test_every_condition_is_listed_with_its_proof():
     verdict = judge(evidence(), CLEAN)
     assert states(verdict) == {
@@ -123,6 +130,7 @@ def test_every_condition_is_listed_with_its_proof():
         "rule": "passed",
         "champion": "skipped",
         "calibration": "passed",
+        "segments": "passed",
         "leak": "passed",
         "data": "passed",
         "grade": "passed",

@@ -117,10 +117,13 @@ class TestFamilies:
 class TestTargets:
     def test_a_target_counts_customers_events_and_dates(self, report):
         found = named(report["targets"], "silence")
-        assert found["state"] == "ready"
+        assert found["state"] == "thin"  # by November all are gone who ever stop
+        assert found["details"] == (
+            "the origin 2025-11-01 is left out: of its 150 test rows none has the event"
+        )
         assert (found["eligible"], found["events"]) == (300, 150)
         assert (found["dates"], found["mature"], found["last_mature"]) == (11, 9, "2025-11-01")
-        assert found["origins"] == 3
+        assert found["origins"] == 2
 
     def test_too_short_a_history_is_unready_by_how_much(self, report):
         found = named(report["targets"], "long")
