@@ -5,6 +5,7 @@ RetentionError                 base: one plain sentence, exit code 1 on the comm
 |- SourceError                 a source cannot be used: table, column, count, examples
 |- EngineError                 the engine a project names cannot be started: what it needs
 |- UnknownFeatureError         a model or project asks for a feature that is not registered
+|  '- ModelFeaturesError       a model was learned from columns that the project no longer has
 |- UnknownTargetError          a target that the project does not declare
 |- UnfitDataError              the data cannot teach this target; says what is missing, by how much
 |- LeakError                   a training knows what it could not have known; names the proof
@@ -47,6 +48,17 @@ class UnknownFeatureError(RetentionError):
 
     def __init__(self, missing: Iterable[str], known: Iterable[str]) -> None:
         super().__init__(f"unknown features {sorted(missing)}; registered are {sorted(known)}")
+
+
+class ModelFeaturesError(UnknownFeatureError):
+    """A registered model was learned from columns that the project no longer has."""
+
+    def __init__(self, model: str, missing: Iterable[str], known: Iterable[str]) -> None:
+        RetentionError.__init__(
+            self,
+            f"{model} needs the features {sorted(missing)}, which this project lacks (it has"
+            f" {sorted(known)}): bring their columns back, or train again",
+        )
 
 
 class UnknownTargetError(RetentionError):

@@ -4,7 +4,7 @@ from typing import Any
 
 from pandas import DataFrame
 
-from features.errors import UnfitDataError, UnknownFeatureError
+from features.errors import ModelFeaturesError, UnfitDataError
 from models.counterfactual import Counterfactuals
 from models.encode import feature_of
 from models.portable import Floats, ModelInputError, PortableModel
@@ -49,14 +49,15 @@ class LoadedModel:
 
         Raises
         ------
-        UnknownFeatureError
+        ModelFeaturesError
             The frame lacks a feature of the model.
         UnfitDataError
             A column has the wrong type or holds an infinite value.
         """
         missing = {feature.name for feature in self.features} - set(frame.columns)
         if missing:
-            raise UnknownFeatureError(missing, frame.columns)
+            model = f"the model {self.name}, version {self.version},"
+            raise ModelFeaturesError(model, missing, frame.columns)
         try:
             return self._model.matrix(frame)
         except ModelInputError as error:

@@ -26,6 +26,7 @@ _ONE_OF = re.compile(
     r"|subscription|kind|use|point|time|upgrade|downgrade|touch)e?s\b( are\b)?"
 )
 _UNKNOWN = "not known"
+_UNLEARNED = "none that the model has learned"  # missing, rare, or never seen before
 
 
 class _Number(float):
@@ -83,7 +84,7 @@ class Wording:
     def plain(self, value: Value) -> str:
         """A value with its unit: days whole, shares in percent, money with its currency."""
         if value is None or isinstance(value, str):
-            return value or _UNKNOWN
+            return value or (_UNLEARNED if self.feature.kind == "category" else _UNKNOWN)
         unit = self.feature.unit
         if unit == "share":
             return f"{_Number(value * 100):.0f}%"

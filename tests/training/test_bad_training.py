@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.errors import UnfitDataError, UnknownFeatureError
+from features.errors import ModelFeaturesError, UnfitDataError
 from features.frames import frame
 from training.recipe import CONSTANT, LOGISTIC, fit, fit_all, inner_folds
 from training.sample import Dataset
@@ -124,9 +124,14 @@ def test_a_model_whose_features_are_not_those_of_the_build_names_both(snapshot, 
     train(staged.project, staged, "churn", registry=registry)
     model = registry.load("renamed.churn", registry.versions("renamed.churn")[0]["version"])
     build = dataset(staged).frame.rename(columns={"calls": "contacts"})
-    with pytest.raises(UnknownFeatureError) as error:
+    with pytest.raises(ModelFeaturesError) as error:
         model.matrix(build)
-    assert one_line(error).startswith("unknown features ['calls']; registered are ['contacts',")
+    said = one_line(error)
+    assert said.startswith(
+        "the model renamed.churn, version 1, needs the features ['calls'], which this project lacks"
+        " (it has ['contacts',"
+    )
+    assert said.endswith("bring their columns back, or train again")
 
 
 def test_a_champion_whose_features_are_gone_is_compared_by_its_recipe(snapshot, people, registry):
