@@ -72,7 +72,10 @@ def test_an_upsell_is_a_chance_and_money_has_its_currency(small_fitted):
     assert price["code"] == "price_high"
     assert price["text"] == "Price per seat: 2,400 USD per month"
     assert plan["direction"] == "lowers_chance"
-    assert (plan["code"], plan["text"]) == ("plan_unknown", "The plan: none that the model has learned")
+    assert (plan["code"], plan["text"]) == (
+        "plan_unknown",
+        "The plan: none that the model has learned",
+    )
     assert plan["evidence"]["value"] is None
 
 
