@@ -13,15 +13,22 @@ def micros(moments: pd.Series | pd.DatetimeIndex) -> Ints:
     return np.asarray(moments.to_numpy(dtype="datetime64[us]")).astype(np.int64)
 
 
+def wall_clock(at: Ints, zone: str) -> Ints:
+    """Moments as the clocks of a time zone show them, in microseconds: a day there has 24 hours."""
+    if zone == "UTC":
+        return at
+    there = pd.DatetimeIndex(at.astype("datetime64[us]"), tz="UTC").tz_convert(zone)
+    return micros(there.tz_localize(None))
+
+
 def days_later(at: Ints, days: int | Ints, zone: str = "UTC") -> Ints:
     """Moments, in microseconds, so many days of a time zone later: at the same time of the day.
 
     Where the clocks skip that time it is the first moment after, where they repeat it the first.
     """
+    later = np.asarray(wall_clock(at, zone) + days * DAY)
     if zone == "UTC":
-        return np.asarray(at + days * DAY)
-    there = pd.DatetimeIndex(at.astype("datetime64[us]"), tz="UTC").tz_convert(zone)
-    later = micros(there.tz_localize(None)) + days * DAY
+        return later
     first = np.ones(len(later), dtype=bool)
     local = pd.DatetimeIndex(later.astype("datetime64[us]"))
     back = local.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")

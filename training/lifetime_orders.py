@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from features.built import Built
-from features.days import DAY, Ints, micros
+from features.days import DAY, Ints, days_later, micros, wall_clock
 from features.errors import UnfitDataError
 from features.facts import Facts
 from features.staging import Staged
@@ -32,36 +32,46 @@ Json = dict[str, Any]
 
 
 class Orders:
-    """Days with an order of every customer, as known at any moment; returns are none."""
+    """Days with an order of every customer, as known at any moment; returns are none.
+
+    Days are those of the project's time zone, in which as-of dates begin.
+    """
 
     def __init__(self, staged: Staged, panel: Panel) -> None:
-        self._facts = Facts(staged, panel.target)
+        self._facts, self._zone = Facts(staged, panel.target), panel.target.zone
         self._lines: dict[datetime, tuple[pd.DataFrame, Timeline]] = {}
 
     def _known(self, moment: datetime) -> tuple[pd.DataFrame, Timeline]:
         if moment not in self._lines:
             rows = self._facts.events(moment)
-            day = rows["occurred_at"].dt.floor("D")
-            days = pd.DataFrame({"customer_id": rows["customer_id"], "day": day})
+            at = wall_clock(micros(rows["occurred_at"]), self._zone)
+            days = pd.DataFrame({"customer_id": rows["customer_id"], "day": at // DAY})
             days = days.drop_duplicates(ignore_index=True)
-            days = days[(days["day"] < moment).to_numpy()].reset_index(drop=True)
-            self._lines[moment] = days, Timeline(days["customer_id"], micros(days["day"]))
+            days = days[(days["day"] * DAY < self._wall(moment)).to_numpy()].reset_index(drop=True)
+            line = Timeline(days["customer_id"], days["day"].to_numpy() * DAY)
+            self._lines[moment] = days, line
         return self._lines[moment]
 
-    def between(self, customer: pd.Series, start: Ints, end: Ints, moment: datetime) -> Ints:
-        """Order days of each customer in `[start, end)`, by what was known at a moment."""
-        line = self._known(moment)[1]
-        return line.before(customer, end) - line.before(customer, start)
+    def _wall(self, moment: datetime) -> int:
+        """What the clocks show at a moment, in microseconds."""
+        return int(wall_clock(micros(pd.DatetimeIndex([moment])), self._zone)[0])
+
+    def between(self, customer: pd.Series, at: Ints, low: int, high: int, moment: datetime) -> Ints:
+        """Order days of each customer from `low` to `high` (exclusive) days after moments `at`.
+
+        By what was known at `moment`; days below zero are before.
+        """
+        line, start = self._known(moment)[1], wall_clock(at, self._zone)
+        return line.before(customer, start + high * DAY) - line.before(customer, start + low * DAY)
 
     def by_period(self, keys: pd.DataFrame, moment: datetime) -> tuple[Floats, Floats]:
         """Order days in each period after the as-of date, (n, 12), and the days observed, (n,)."""
-        start = micros(keys["as_of"])
-        customer = keys["customer_id"]
+        at = micros(keys["as_of"])
         columns = [
-            self.between(customer, start + low * DAY, start + high * DAY, moment)
+            self.between(keys["customer_id"], at, low, high, moment)
             for low, high in pairwise(EDGES)
         ]
-        observed = (micros(pd.DatetimeIndex([moment]))[0] - start) / DAY
+        observed = (self._wall(moment) - wall_clock(at, self._zone)) / DAY
         return np.column_stack(columns).astype(float), np.maximum(observed, 0.0)
 
     def history(self, moment: datetime) -> pd.DataFrame:
@@ -69,9 +79,9 @@ class Orders:
         days = self._known(moment)[0]
         found = days.groupby("customer_id")["day"].agg(["min", "max", "count"])
         # The moment is exclusive: the last day that is known is the one before it.
-        last = pd.Timestamp(moment) - pd.Timedelta(days=1)
-        age = (last - found["min"]).dt.days.clip(lower=0) / WEEK
-        recency = (found["max"] - found["min"]).dt.days / WEEK
+        last = self._wall(moment) // DAY - 1
+        age = (last - found["min"]).clip(lower=0) / WEEK
+        recency = (found["max"] - found["min"]) / WEEK
         return pd.DataFrame({"repeats": found["count"] - 1, "recency": recency, "age": age})
 
 
@@ -157,7 +167,7 @@ def prove_orders(
     found = []
     start, end = micros(panel.as_of), micros(pd.DatetimeIndex([moment]))[0]
     for days in horizons:
-        known = start + days * DAY <= end
+        known = days_later(start, days, panel.target.zone) <= end
         if not known.any():
             continue
         origin: datetime = panel.as_of[known].max().to_pydatetime()
@@ -167,9 +177,7 @@ def prove_orders(
             continue
         test = np.flatnonzero((panel.as_of == origin).to_numpy())
         keys = panel.data.keys.iloc[test]
-        came = orders.between(
-            keys["customer_id"], start[test], start[test] + days * DAY, moment
-        ).astype(float)
+        came = orders.between(keys["customer_id"], start[test], 0, days, moment).astype(float)
         ours = learned.expected(panel.data.frame.iloc[test], [days])[:, 0]
         past = _of(orders.history(origin), keys["customer_id"])
         classic = learned.classic_expected(past, [days])[:, 0]
@@ -242,8 +250,7 @@ def _worth(
     The mean is that of the last 365 days, of all customers for who ordered nothing in them.
     """
     money, end = staged.project.money, micros(now.keys["as_of"])
-    start = end - YEAR * DAY
-    count = orders.between(now.keys["customer_id"], start, end, moment)
+    count = orders.between(now.keys["customer_id"], end, -YEAR, 0, moment)
     spent = now.state["value_per_month"].to_numpy(dtype=np.float64) * 12
     overall = np.nansum(spent) / max(count[~np.isnan(spent)].sum(), 1)
     each = np.where(count > 0, spent / np.maximum(count, 1), overall)

@@ -13,7 +13,7 @@ import pandas as pd
 from features.build import build
 from features.built import Built
 from features.clock import as_of_dates, pairs_at
-from features.days import DAY, Ints, days_later, micros
+from features.days import DAY, days_later, micros, wall_clock
 from features.errors import UnfitDataError
 from features.facts import Facts
 from features.frames import frame
@@ -128,11 +128,11 @@ class Panel:
         zone = self.target.zone
         moment = micros(pd.DatetimeIndex([known_before]))
         settled_at = days_later(moment, -self.wait_days, zone)[0]
-        start = _local(rows.start, zone)
+        start = wall_clock(rows.start, zone)
         days = np.full(len(end), np.inf)
         known = (end >= rows.start) & (end < settled_at)
-        days[known] = (_local(end[known], zone) - start[known]) / DAY
-        observed = (_local(np.array([settled_at]), zone)[0] - start) / DAY
+        days[known] = (wall_clock(end[known], zone) - start[known]) / DAY
+        observed = (wall_clock(np.array([settled_at]), zone)[0] - start) / DAY
         return Ends(np.where(end < rows.start, np.nan, days), np.maximum(observed, 0.0), cause)
 
     def known(self, ends: Ends, until: datetime | None = None) -> npt.NDArray[np.int64]:
@@ -141,14 +141,6 @@ class Panel:
         if until is not None:
             fit &= (self.as_of < until).to_numpy()
         return np.flatnonzero(fit)
-
-
-def _local(at: Ints, zone: str) -> Ints:
-    """The wall clock of a zone, in microseconds, so that a day has 24 hours."""
-    if zone == "UTC":
-        return at
-    there = pd.DatetimeIndex(at.astype("datetime64[us]"), tz="UTC").tz_convert(zone)
-    return micros(there.tz_localize(None))
 
 
 def monthly(target: Target) -> Target:

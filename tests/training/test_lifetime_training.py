@@ -285,6 +285,43 @@ def test_cdnow_orders_are_expected_as_well_as_by_bg_nbd(example):
     assert proof.error < 1.02 * proof.bg_nbd_error
 
 
+ZONED = """
+name = "shop"
+revenue_model = "consumption"
+timezone = "America/Los_Angeles"
+data_end = 2026-06-01
+[sources.customers]
+file = "customers.csv"
+columns = { customer_id = "customer_id", occurred_at = "since" }
+[sources.orders]
+file = "orders.csv"
+[targets.churn]
+kind = "silence"
+horizon_days = 30
+features = ["lifecycle"]
+as_of = { dates = [2026-01-01] }
+"""
+
+
+def test_days_of_orders_are_those_of_the_project_s_time_zone(write_project):
+    """Around midnights in Los Angeles, in the midst of days in UTC; clocks change in March."""
+    edges = ["2026-01-01", "2026-01-31", "2026-03-02", "2026-04-01"]
+    lines = [
+        f"a,{pd.Timestamp(edge) + pd.Timedelta(hours=hours):%Y-%m-%d %H:%M:%S},10"
+        for edge in edges
+        for hours in (-1, 0, 4)  # the day before, and twice the same day
+    ]
+    orders = "\n".join(["customer_id,occurred_at,amount", *lines])
+    tables = {"customers": "customer_id,since\na,2025-06-01", "orders": orders}
+    staged = stage(load_project(write_project(ZONED, **tables)))
+    panel = Panel(staged, staged.project.target("churn"), panel_frame(staged, "churn"))
+    counts, observed = Orders(staged, panel).by_period(panel.data.keys, staged.data_end)
+    assert counts[0, :4].tolist() == [2, 2, 2, 1]
+    assert observed.tolist() == [151]
+    past = Orders(staged, panel).history(staged.data_end)
+    assert past.mul([1, 7, 7]).round(6).loc["a"].tolist() == [7, 91, 151]
+
+
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
