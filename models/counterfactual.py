@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from features.declare import DERIVED, EVER, Feature
+from features.declare import DERIVED, EVER, MOMENTARY, Feature
 from features.following import Following, Windowed
 from features.windows import asked_by
+from models.levers import levers
 from models.peers import Peers
 from models.portable import Floats, PortableModel
 from models.wording import Wording
 
 LEAST_CHANGE = 0.05  # of the probability: less is not worth asking for
 MOST = 3
-_SLOW = {"customers", "plans", "subscriptions"}  # tables that say who it is, not what it does
 USUAL = "as is usual among peers who do better"
 Moves = dict[int, float]  # position -> the value it would have
 
@@ -67,6 +67,10 @@ class Counterfactuals:
         self._levers = levers(features)
         self._names = {feature.name: i for i, feature in enumerate(features)}
         self._following = Following([*self._names])
+        windows = self._following.windows.items()
+        self._so_far = {
+            at for at, one in windows if one.days == EVER and one.reduce not in MOMENTARY
+        }
 
     def of(self, row: Floats) -> list[dict[str, Any]]:
         """Up to `MOST` changes that would help, the greatest first; none where none is in reach.
@@ -219,6 +223,8 @@ class Counterfactuals:
             if found is None:
                 continue
             (aim, way), x = found, row[position]
+            if position in self._so_far and aim < x:  # what ever happened is not undone
+                continue
             if np.isnan(aim):  # most of them have none, such as no open ticket
                 is_worse = not np.isnan(x) and self._features[position].unit == "days"
             elif np.isnan(x):
@@ -275,26 +281,3 @@ def _window(x: float, gain: float, value: float, other: Windowed, mine: Windowed
         part = float(np.round(value * other.days / mine.days))
         return max(x, part) if gain > 0 else min(x, value)
     return x + gain if mine.reduce in ("sum", "days") else max(x, value)
-
-
-def levers(features: Sequence[Feature]) -> list[tuple[int, ...]]:
-    """Positions of the numbers that the company can act on, those together that move together.
-
-    What others compare with as the past is not among them.
-    """
-    groups: list[tuple[set[str], list[int]]] = []
-    past = {feature.compares[0] for feature in features if feature.compares}
-    for position, feature in enumerate(features):
-        if not feature.actionable or feature.kind != "number" or feature.name in past:
-            continue
-        facts = set(feature.tables) - _SLOW
-        keys = {f"reason {feature.reason}", *(f"table {name}" for name in facts)}
-        mine = [position]
-        apart = []
-        for other, members in groups:
-            if other & keys:
-                keys, mine = keys | other, members + mine
-            else:
-                apart.append((other, members))
-        groups = [*apart, (keys, mine)]
-    return [tuple(sorted(members)) for _, members in groups]

@@ -8,8 +8,9 @@ import pytest
 
 from features.catalogue import CATALOGUE
 from features.declare import Feature
-from models.counterfactual import LEAST_CHANGE, levers
+from models.counterfactual import LEAST_CHANGE
 from models.fitted import Fitted
+from models.levers import levers
 from models.loaded import LoadedModel
 from models.peers import peers_card
 from models.portable import PortableModel
@@ -259,6 +260,21 @@ def test_what_cannot_be_changed_is_not_asked_for(churn):
     """A new customer at high risk who has nothing to mend."""
     row = one(churn, tenure_days=5.0, active_days_28d=28.0, active_days_prev_28d=28.0)
     assert churn.would_change(row) == []
+
+
+def test_what_ever_happened_is_not_undone():
+    """Three payments failed of late and five ever: of late none may come to fail, never fewer."""
+    random = np.random.default_rng(5)
+    late = random.integers(0, 5, N).astype(float)
+    ever = late + random.integers(0, 3, N)
+    names = ("failed_payments_90d", "failed_payments_ever")
+    frame = pd.DataFrame(dict(zip(names, (late, ever), strict=True)))
+    y = (random.random(N) < 1 / (1 + np.exp(3 - late - ever))).astype(float)
+    plain = Fitted.fit(frame, y, [CATALOGUE[name] for name in names]).portable
+    card = plain.card | {"peers": peers_card(plain, plain.matrix(frame), np.arange(N))}
+    model = LoadedModel("acme.x", 1, PortableModel(card, plain.ensemble))
+    (change,) = model.would_change(model.matrix(pd.DataFrame([(3.0, 5.0)], columns=names))[0])
+    assert [moved["feature"] for moved in change["features"]] == ["failed_payments_90d"]
 
 
 def test_levers_join_what_moves_together():
